@@ -1,0 +1,218 @@
+"""The values that go round: what a job is, what a run of it is, what an attempt was.
+
+All of them are frozen; a change makes a copy.
+"""
+
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, Self
+
+from queuectl.outcome import Outcome
+from queuectl.retry import RetryPolicy
+
+DEFAULT_SHELL = ("/bin/sh", "-c")
+
+
+class State(StrEnum):
+    """Where a run stands."""
+
+    PENDING = "pending"
+    PROCESSING = "processing"
+    FAILED = "failed"
+    COMPLETED = "completed"
+    DEAD = "dead"
+    CANCELLED = "cancelled"
+    SKIPPED = "skipped"
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether a run in this state is claimed once its time has come."""
+        return self in (State.PENDING, State.FAILED)
+
+    @property
+    def is_final(self) -> bool:
+        """Whether a run in this state stays there unless a person acts."""
+        return not self.is_waiting and self is not State.PROCESSING
+
+
+class Stop(StrEnum):
+    """What a runner is asked to do with an attempt that is under way."""
+
+    NOW = "now"
+    AFTER_ATTEMPT = "after attempt"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobSpec:
+    """Everything an attempt needs to know; durations are in seconds.
+
+    ``command`` is a line for ``shell``, or a tuple: the program and its arguments, without a shell.
+    ``cwd`` and ``env_file`` are absolute. What an absent key means never changes: specs are
+    stored without the keys that have their default.
+    """
+
+    command: str | tuple[str, ...]
+    description: str = ""
+    priority: int = 0
+    timeout: float | None = None
+    grace_period: float = 10.0
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+    cwd: str | None = None
+    shell: tuple[str, ...] = DEFAULT_SHELL
+    env: Mapping[str, str] = field(default_factory=dict)
+    env_file: str | None = None
+    success_exit_codes: tuple[int, ...] = (0,)
+    fail_on_exit_codes: tuple[int, ...] = ()
+    tags: tuple[str, ...] = ()
+
+    @property
+    def argv(self) -> tuple[str, ...]:
+        """The program to start and its arguments, the shell included."""
+        return (*self.shell, self.command) if isinstance(self.command, str) else self.command
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the keys that differ from their default, flat and under their manifest names."""
+        return _differing(self) | _differing(self.retry)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Return the spec that ``to_dict`` gave ``values`` for; JSON's lists become tuples again."""
+        given: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in values.items()
+        }
+        retry: dict[str, Any] = {key: given.pop(key) for key in RETRY_KEYS if key in given}
+        return cls(**given, retry=RetryPolicy(**retry)) if retry else cls(**given)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A unit of work that a manifest declares.
+
+    ``run_at`` is when a one-shot job is due; a different ``run_at`` or ``revision`` makes it a new
+    occurrence, which runs again.
+    """
+
+    manifest: str
+    name: str
+    spec: JobSpec
+    run_at: datetime | None = None
+    enabled: bool = True
+    revision: int = 1
+    renamed_from: str | None = field(default=None, compare=False)
+
+    @property
+    def full_name(self) -> str:
+        """The name that is unique in a queue: ``manifest/name``."""
+        return f"{self.manifest}/{self.name}"
+
+    @property
+    def occurrence(self) -> tuple[datetime | None, int]:
+        """What tells one occurrence of a one-shot job from the next."""
+        return self.run_at, self.revision
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """One file's declaration: the jobs that its name owns.
+
+    ``path`` is absolute; ``source`` is the text as it was read, for positions in messages.
+    """
+
+    name: str
+    path: str
+    jobs: tuple[Job, ...]
+    source: bytes = field(default=b"", compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewRun:
+    """A run that is to be put into the queue; ``given_id`` is the id a person chose, if any."""
+
+    spec: JobSpec
+    run_at: datetime
+    given_id: str | None = None
+    state: State = State.PENDING
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One occurrence in the queue.
+
+    ``scheduled_at`` is when it was to run in the first place; ``run_at`` is when it may next be
+    claimed. ``attempts`` counts the charged attempts, the present one included. ``lease`` is the right to
+    settle the run; it changes with every claim. ``stop`` asks the runner to end the present attempt,
+    or not to try again after it.
+    """
+
+    number: int
+    id: str
+    job: str | None
+    state: State
+    spec: JobSpec
+    scheduled_at: datetime
+    run_at: datetime
+    created_at: datetime
+    updated_at: datetime
+    attempts: int = 0
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    reason: str | None = None
+    lease: int | None = None
+    runner: int | None = None
+    stop: Stop | None = None
+
+    @property
+    def manifest(self) -> str | None:
+        """The manifest that owns the run's job; None for an ad-hoc run."""
+        return self.job.partition("/")[0] if self.job else None
+
+    @property
+    def max_attempts(self) -> int:
+        """The number of attempts the run may use up."""
+        return self.spec.retry.max_attempts
+
+    @property
+    def execution(self) -> str:
+        """The name of this one execution, unique in a queue for ever: the name of its files."""
+        return f"{self.number}.{self.lease}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One execution of a run's command, as it ended.
+
+    ``stdout_bytes`` and ``stderr_bytes`` are what the command wrote, kept or not; ``cpu_seconds`` and
+    ``max_rss_bytes`` are those of the command's process and the children it waited for.
+    """
+
+    number: int
+    lease: int
+    runner: int
+    started_at: datetime
+    finished_at: datetime
+    outcome: Outcome
+    stdout_bytes: int = 0
+    stderr_bytes: int = 0
+    cpu_seconds: float | None = None
+    max_rss_bytes: int | None = None
+
+    @property
+    def duration(self) -> timedelta:
+        """How long the attempt took by the wall clock; never negative, even if the clock was set back."""
+        return max(self.finished_at - self.started_at, timedelta(0))
+
+
+RETRY_KEYS = tuple(f.name for f in fields(RetryPolicy))
+
+
+def _differing(value: JobSpec | RetryPolicy) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for f in fields(value):
+        default = f.default_factory() if f.default_factory is not MISSING else f.default
+        present = getattr(value, f.name)
+        if f.name != "retry" and present != default:
+            found[f.name] = dict(present) if isinstance(present, Mapping) else present
+    return found

@@ -1,0 +1,84 @@
+"""What becomes of a run: when an attempt ends, when a person or a manifest changes it.
+
+Nothing here reads a clock, draws a random number or touches the queue: the caller
+passes in what is known and stores what comes back.
+"""
+
+from dataclasses import replace
+from datetime import datetime
+
+from queuectl.job import JobSpec, Run, State, Stop
+from queuectl.outcome import Cancelled, Exited, Lost, Outcome, Released, Signalled, TimedOut
+from queuectl.retry import delay_after
+
+MISSED = "missed"
+WITHDRAWN = "withdrawn by its manifest"
+
+
+def settle(run: Run, outcome: Outcome, *, now: datetime, jitter: float) -> Run:
+    """Return ``run`` as it stands after its present attempt ended with ``outcome``.
+
+    This is the only place that knows what follows an attempt. ``jitter`` is a random number
+    from [0, 1); ``run`` must be processing.
+    """
+    match outcome:
+        case Exited(code=code, error=None) if code in run.spec.success_exit_codes:
+            return _ended(run, State.COMPLETED, None, now)
+        case Cancelled():
+            return _ended(run, State.CANCELLED, "cancelled while it was running", now)
+        case _ if run.stop is Stop.NOW:
+            return _ended(run, State.CANCELLED, f"cancelled; last attempt: {outcome}", now)
+        case _ if run.stop is Stop.AFTER_ATTEMPT:
+            return _ended(run, State.CANCELLED, f"{WITHDRAWN}; last attempt: {outcome}", now)
+        case Released():
+            return replace(_waiting(run, State.PENDING, str(outcome), now), attempts=run.attempts - 1)
+        case Exited(code=code, error=None) if code in run.spec.fail_on_exit_codes:
+            return _ended(run, State.DEAD, f"{outcome}: a retry cannot help", now)
+        case Exited() | Signalled() | TimedOut() | Lost() if run.attempts >= run.max_attempts:
+            return _ended(run, State.DEAD, str(outcome), now)
+        case Exited() | Signalled() | TimedOut() | Lost():
+            wait = delay_after(run.attempts, run.spec.retry, jitter)
+            return replace(_waiting(run, State.FAILED, str(outcome), now), run_at=now + wait)
+
+
+def cancel(run: Run, *, now: datetime) -> Run:
+    """Return ``run`` cancelled; if an attempt is under way, marked for its runner to end it.
+
+    A run in a final state comes back as it is.
+    """
+    if run.state is State.PROCESSING:
+        return replace(run, stop=Stop.NOW, updated_at=now)
+    return _ended(run, State.CANCELLED, "cancelled before it ran", now) if run.state.is_waiting else run
+
+
+def withdraw(run: Run, *, now: datetime) -> Run:
+    """Return ``run`` as it stands once its manifest does not want it any more: an attempt may finish."""
+    if run.state is State.PROCESSING:
+        return replace(run, stop=run.stop or Stop.AFTER_ATTEMPT, updated_at=now)
+    return _ended(run, State.CANCELLED, WITHDRAWN, now) if run.state.is_waiting else run
+
+
+def refresh(run: Run, spec: JobSpec, *, run_at: datetime | None, now: datetime) -> Run:
+    """Return an unfinished run with the new ``spec``, due at ``run_at`` if that is given."""
+    run = replace(run, spec=spec, updated_at=now)
+    return replace(run, scheduled_at=run_at, run_at=run_at) if run_at else run
+
+
+def requeue(run: Run, spec: JobSpec, *, now: datetime) -> Run:
+    """Return a run in a final state as pending with ``spec``, due now, with all its attempts before it."""
+    return replace(_waiting(run, State.PENDING, None, now), spec=spec, attempts=0, run_at=now, started_at=None)
+
+
+def miss(run: Run, *, now: datetime) -> Run:
+    """Return a waiting run as skipped: its time is so long past that it must not run."""
+    return _ended(run, State.SKIPPED, MISSED, now)
+
+
+def _waiting(run: Run, state: State, reason: str | None, now: datetime) -> Run:
+    return replace(
+        run, state=state, reason=reason, updated_at=now, finished_at=None, lease=None, runner=None, stop=None
+    )
+
+
+def _ended(run: Run, state: State, reason: str | None, now: datetime) -> Run:
+    return replace(run, state=state, reason=reason, updated_at=now, finished_at=now, lease=None, runner=None, stop=None)
