@@ -1,0 +1,282 @@
+"""The difference between what manifests declare and what the queue has stored, and what applying it does.
+
+Pure: the caller passes in both sides and the time, and carries the plan out.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, TypedDict
+
+from queuectl.errors import OwnedElsewhere, RemovalRefused
+from queuectl.job import Job, Manifest, NewRun, Run, State
+from queuectl.lifecycle import MISSED, miss, refresh, requeue, withdraw
+
+MISSED_AFTER = timedelta(hours=24)
+"""A one-shot that is later than this is not run: a rebuilt host must not run two years of old migrations."""
+
+_MANY = 5
+
+# What a dead run may have died of: a change of one of these is a reason to try it again.
+_CURES = frozenset({"command", "shell", "cwd", "env", "env_file", "timeout"})
+
+
+class Action(StrEnum):
+    """What a change does to the declaration."""
+
+    CREATE = "create"
+    UPDATE = "update"
+    RENAME = "rename"
+    REMOVE = "remove"
+    UNCHANGED = "unchanged"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredJob:
+    """A job as the queue has it, with its newest run."""
+
+    id: int
+    job: Job
+    latest: Run | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FieldChange:
+    """One key of a job that is declared differently from what is stored."""
+
+    key: str
+    old: object
+    new: object
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One line of a plan.
+
+    ``new_run`` is put into the queue; ``changed_run`` is what the newest run becomes. ``note`` says
+    either in words, ``warning`` what a person should know before it happens.
+    """
+
+    action: Action
+    job: Job
+    stored: StoredJob | None = None
+    fields: tuple[FieldChange, ...] = ()
+    new_run: NewRun | None = None
+    changed_run: Run | None = None
+    note: str = ""
+    warning: str = ""
+
+    @property
+    def writes(self) -> bool:
+        """Whether applying the change writes anything."""
+        return self.action is not Action.UNCHANGED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ManifestPlan:
+    """The changes of one manifest; ``owner`` is the file that owned its name before, if any."""
+
+    manifest: Manifest
+    owner: str | None
+    changes: tuple[Change, ...]
+
+    @property
+    def is_adopted(self) -> bool:
+        """Whether another file owned the name until now."""
+        return self.owner is not None and self.owner != self.manifest.path
+
+    @property
+    def writes(self) -> bool:
+        """Whether applying the plan of this manifest writes anything."""
+        return self.owner != self.manifest.path or any(change.writes for change in self.changes)
+
+    def count(self, action: Action) -> int:
+        """Return the number of changes with this action."""
+        return sum(change.action is action for change in self.changes)
+
+    @property
+    def stored_count(self) -> int:
+        """The number of jobs that are stored now."""
+        return sum(change.stored is not None for change in self.changes)
+
+    @property
+    def removes_most(self) -> bool:
+        """Whether so many jobs go that a mistake is likely: all of them, or more than half and at least 5."""
+        removed = self.count(Action.REMOVE)
+        return removed > 0 and (removed == self.stored_count or (removed >= _MANY and removed * 2 > self.stored_count))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What ``apply`` would do, manifest by manifest."""
+
+    manifests: tuple[ManifestPlan, ...]
+
+    @property
+    def writes(self) -> bool:
+        """Whether applying the plan writes anything."""
+        return any(manifest.writes for manifest in self.manifests)
+
+    @property
+    def changes(self) -> Iterator[Change]:
+        """All changes, the unchanged jobs among them."""
+        for manifest in self.manifests:
+            yield from manifest.changes
+
+
+def plan(
+    declared: Sequence[Manifest],
+    stored: Mapping[str, Sequence[StoredJob]],
+    owners: Mapping[str, str],
+    *,
+    now: datetime,
+    prune: bool = True,
+) -> Plan:
+    """Return what makes ``stored`` (jobs by manifest name) like ``declared``.
+
+    ``owners`` maps manifest names to the files that own them. Without ``prune``, stored jobs that
+    are not declared stay as they are. Only jobs of the declared manifests are ever touched.
+    """
+    return Plan(
+        manifests=tuple(
+            ManifestPlan(
+                manifest=manifest,
+                owner=owners.get(manifest.name),
+                changes=tuple(_changes(manifest, stored.get(manifest.name, ()), now, prune=prune)),
+            )
+            for manifest in declared
+        )
+    )
+
+
+def _changes(manifest: Manifest, stored: Sequence[StoredJob], now: datetime, *, prune: bool) -> Iterator[Change]:
+    left = {known.job.name: known for known in stored}
+    # An old name is taken before its new owner is looked for, whatever order the file has.
+    renamed = {
+        job.name: left.pop(job.renamed_from)
+        for job in manifest.jobs
+        if job.renamed_from in left and job.name not in left
+    }
+    for job in manifest.jobs:
+        known = left.pop(job.name, None) or renamed.get(job.name)
+        yield _create(job, now) if known is None else _compare(job, known, now)
+    if prune:
+        for known in left.values():
+            yield _remove(known, now)
+
+
+def _create(job: Job, now: datetime) -> Change:
+    return Change(action=Action.CREATE, job=job, **_occurrence(job, now))
+
+
+def _remove(known: StoredJob, now: datetime) -> Change:
+    run = known.latest
+    if run is None or run.state.is_final:
+        return Change(action=Action.REMOVE, job=known.job, stored=known, note="its history stays")
+    what = "running: this attempt finishes" if run.state is State.PROCESSING else f"its {run.state} run is cancelled"
+    return Change(action=Action.REMOVE, job=known.job, stored=known, changed_run=withdraw(run, now=now), note=what)
+
+
+def _compare(job: Job, known: StoredJob, now: datetime) -> Change:
+    found = _field_changes(known.job, job)
+    is_renamed = job.name != known.job.name
+    action = Action.RENAME if is_renamed else Action.UPDATE if found else Action.UNCHANGED
+    if not found:
+        is_dead = known.latest is not None and known.latest.state is State.DEAD
+        return Change(action=action, job=job, stored=known, note="(dead)" if is_dead else "")
+    effects = _effects(job, known, {field.key for field in found}, now)
+    return Change(action=action, job=job, stored=known, fields=found, **effects)
+
+
+class _Effects(TypedDict, total=False):
+    """The part of a Change that says what happens to the queue."""
+
+    new_run: NewRun
+    changed_run: Run
+    note: str
+    warning: str
+
+
+def _effects(job: Job, known: StoredJob, changed: set[str], now: datetime) -> _Effects:
+    """Return what a changed job means for its newest run."""
+    run = known.latest
+    is_new = job.occurrence != known.job.occurrence
+    if not job.enabled and run and not run.state.is_final:
+        return {"changed_run": withdraw(run, now=now), "note": f"disabled: its {run.state} run is withdrawn"}
+    if run is None or (job.enabled and not known.job.enabled and run.state is State.CANCELLED):
+        return _occurrence(job, now)
+    if is_new and run.state is State.PENDING:
+        return _moved(job, run, now)
+    if is_new and run.state.is_final:
+        return _occurrence(job, now)
+    if run.state is State.PROCESSING:
+        running = "running: this attempt keeps its spec, the next takes the new one"
+        return {"changed_run": refresh(run, job.spec, run_at=None, now=now), "note": running} | (
+            _occurrence(job, now) if is_new else {}
+        )
+    if run.state.is_waiting:
+        return {
+            "changed_run": refresh(run, job.spec, run_at=None, now=now),
+            "note": f"the {run.state} run takes the new spec",
+        }
+    if run.state is State.DEAD and changed & _CURES:
+        return {
+            "changed_run": requeue(run, job.spec, now=now),
+            "note": "requeue: the dead run is tried again",
+        }
+    return {"note": f"({run.state}; will not run again)"}
+
+
+def _moved(job: Job, run: Run, now: datetime) -> _Effects:
+    """Return what becomes of a pending run whose job now has another time or revision."""
+    found = _occurrence(job, now)
+    new = found.pop("new_run")
+    run = refresh(run, job.spec, run_at=new.run_at, now=now)
+    return found | {"changed_run": miss(run, now=now) if new.state is State.SKIPPED else run}
+
+
+def _occurrence(job: Job, now: datetime) -> _Effects:
+    """Return what a new occurrence of a one-shot job does: run, wait, or be recorded as missed."""
+    if not job.enabled:
+        return {"note": "disabled, will not run"}
+    due = job.run_at or now
+    late = now - due
+    if late >= MISSED_AFTER:
+        missed = NewRun(spec=job.spec, run_at=due, state=State.SKIPPED, reason=MISSED)
+        return {"new_run": missed, "note": "skipped", "warning": f"missed by {_spoken(late)}, not run"}
+    new = NewRun(spec=job.spec, run_at=due)
+    if late > timedelta(0):
+        return {"new_run": new, "note": "runs now", "warning": f"runs now, {_spoken(late)} late"}
+    return {"new_run": new, "note": f"runs at {due:%Y-%m-%d %H:%M:%S} UTC" if late else "runs now"}
+
+
+def _spoken(late: timedelta) -> str:
+    minutes = int(late.total_seconds() // 60)
+    if minutes < 60:
+        return f"{minutes}m"
+    return f"{minutes // 60}h {minutes % 60:02}m" if minutes < 1440 else f"{minutes // 1440}d"
+
+
+def _field_changes(old: Job, new: Job) -> tuple[FieldChange, ...]:
+    if old.spec == new.spec and old.occurrence == new.occurrence and old.enabled == new.enabled:
+        return ()
+    before, after = _flat(old), _flat(new)
+    return tuple(FieldChange(key=key, old=before[key], new=after[key]) for key in after if before[key] != after[key])
+
+
+def _flat(job: Job) -> dict[str, Any]:
+    """Return the keys of a manifest's job table with their values, defaults included."""
+    values = {f.name: getattr(job.spec, f.name) for f in fields(job.spec) if f.name != "retry"}
+    values |= {f.name: getattr(job.spec.retry, f.name) for f in fields(job.spec.retry)}
+    return values | {"run_at": job.run_at, "enabled": job.enabled, "revision": job.revision}
+
+
+def refuse(plan: Plan, *, allow_remove: int, adopt: bool) -> None:
+    """Raise OwnedElsewhere or RemovalRefused if the plan does what nobody does without saying so."""
+    for manifest in plan.manifests:
+        if manifest.owner is not None and manifest.is_adopted and not adopt:
+            raise OwnedElsewhere(manifest.manifest.name, manifest.owner, manifest.manifest.path)
+        removed = manifest.count(Action.REMOVE)
+        if manifest.removes_most and removed > allow_remove:
+            raise RemovalRefused(manifest.manifest.name, removed, manifest.stored_count)

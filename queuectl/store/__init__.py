@@ -1,0 +1,11 @@
+"""Where the queue lives: the one seam to a database, with all the SQL there is.
+
+``Store`` is what the rest of queuectl uses; today it stands on SQLite. Everything below it speaks in
+values of ``queuectl.job`` and never in rows.
+"""
+
+from queuectl.store.queue import RunIdTaken
+from queuectl.store.reading import Reading as Store
+from queuectl.store.values import Apply, Author, RunFilter, Runner
+
+__all__ = ["Apply", "Author", "RunFilter", "RunIdTaken", "Runner", "Store"]

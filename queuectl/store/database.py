@@ -1,0 +1,188 @@
+"""One SQLite connection: opened safely, brought to the present schema, its errors put into our words."""
+
+import contextlib
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, Self
+
+import apsw
+
+from queuectl.errors import DatabaseBusy, DatabaseUnavailable, QueuectlError
+from queuectl.store.statements import migrations, statements
+
+_APPLICATION_ID: Final = 0x71637431  # "qct1", so that `file` and we can tell whose database it is
+
+Parameters = Mapping[str, Any]
+
+
+class Database:
+    """A connection that is used by one thread.
+
+    Every statement is one of the named ones in ``sql/``. Raises DatabaseBusy when another program
+    holds the database for longer than ``busy_timeout`` seconds, DatabaseUnavailable when it
+    cannot be opened or used.
+    """
+
+    def __init__(self, path: Path, *, create: bool = True, busy_timeout: float = 5.0) -> None:
+        """Open the queue at ``path``; without ``create`` a missing one reads as empty and is not made."""
+        self.path = path
+        self._statements = statements()
+        self._is_within = False
+        where = str(path)
+        if not path.exists():
+            if create:
+                _make_folder(path.parent)
+            else:
+                where = ":memory:"
+        umask = os.umask(0o077)  # the database, its -wal and its -shm are the owner's only
+        try:
+            self._connection = apsw.Connection(where)
+            self._connection.set_busy_timeout(round(busy_timeout * 1000))
+            self._prepare()
+        except apsw.Error as error:
+            raise self._translated(error) from error
+        finally:
+            os.umask(umask)
+
+    def close(self) -> None:
+        """Close the connection; the object cannot be used afterwards."""
+        self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def transaction(self) -> contextlib.AbstractContextManager[None]:
+        """Do everything inside in one transaction, written and synced once; joins one that is open.
+
+        It takes the write lock at once: a transaction that reads first and writes later fails whenever
+        another one wrote in between, in spite of the busy time-out.
+        """
+        return self._within("BEGIN IMMEDIATE")
+
+    def snapshot(self) -> contextlib.AbstractContextManager[None]:
+        """Read everything inside from one state of the queue, whatever others write meanwhile."""
+        return self._within("BEGIN DEFERRED")
+
+    @contextlib.contextmanager
+    def _within(self, begin: str) -> Iterator[None]:
+        if self._is_within:
+            yield
+            return
+        self._execute(begin)
+        self._is_within = True
+        try:
+            yield
+            self._execute("COMMIT")
+        except BaseException:
+            if self._connection.in_transaction:  # a full disk has rolled it back already
+                self._connection.execute("ROLLBACK")
+            raise
+        finally:
+            self._is_within = False
+
+    def backup(self, target: Path) -> None:
+        """Copy the queue, consistent while others write, to ``target`` and verify the copy.
+
+        Raises QueuectlError if there is a file already, or if the copy is damaged.
+        """
+        if target.exists():
+            raise QueuectlError(f"`{target}` exists already", hint="name a file that does not exist yet")
+        umask = os.umask(0o077)
+        try:
+            with contextlib.closing(apsw.Connection(str(target))) as copy:
+                with copy.backup("main", self._connection, "main") as backup:
+                    while not backup.done:
+                        backup.step(1000)
+                found = [row[0] for row in copy.execute("PRAGMA integrity_check")]
+        except apsw.Error as error:
+            raise DatabaseUnavailable(f"cannot back up to `{target}`: {error}") from error
+        finally:
+            os.umask(umask)
+        if found != ["ok"]:
+            raise QueuectlError(f"the copy at `{target}` is damaged: {found[0]}")
+
+    def _all(self, name: str, parameters: Parameters | None = None) -> list[tuple[Any, ...]]:
+        """Run the named statement and return all its rows: an unfinished read would pin the WAL."""
+        return self._execute(self._statements[name], parameters)
+
+    def _dicts(self, name: str, parameters: Parameters | None = None) -> list[dict[str, Any]]:
+        """Run the named statement and return its rows by column name."""
+        try:
+            cursor = self._connection.execute(self._statements[name], parameters)
+            columns = [column[0] for column in cursor.description]
+            return [dict(zip(columns, row, strict=True)) for row in cursor]
+        except apsw.ExecutionCompleteError:  # no row, no description
+            return []
+        except apsw.Error as error:
+            raise self._translated(error) from error
+
+    def _many(self, name: str, parameters: Sequence[Parameters]) -> list[tuple[Any, ...]]:
+        """Run the named statement once for each of ``parameters`` and return all rows."""
+        try:
+            return self._connection.executemany(self._statements[name], parameters).fetchall()
+        except apsw.Error as error:
+            raise self._translated(error) from error
+
+    def _execute(self, sql: str, parameters: Parameters | None = None) -> list[tuple[Any, ...]]:
+        try:
+            return self._connection.execute(sql, parameters).fetchall()
+        except apsw.Error as error:
+            raise self._translated(error) from error
+
+    def _prepare(self) -> None:
+        self._connection.execute("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON")
+        steps = migrations()
+        if self._version() == len(steps):
+            return
+        if self._version() == 0:
+            self._connection.execute("PRAGMA journal_mode = WAL")
+        with self.transaction():
+            for number, step in enumerate(steps, start=1):
+                if number > self._version():  # asked again: another process may have been quicker
+                    self._connection.execute(step)
+                    self._connection.execute(f"PRAGMA user_version = {number}")
+            self._connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+
+    def _version(self) -> int:
+        """Return the schema version of the file, 0 if it is empty; refuse a file that is not for us."""
+        version: int = self._connection.pragma("user_version")
+        owner: int = self._connection.pragma("application_id")
+        if owner != _APPLICATION_ID and (version or self._connection.execute("SELECT 1 FROM sqlite_schema").fetchall()):
+            raise DatabaseUnavailable(
+                f"`{self.path}` is a database of another program",
+                hint="name the queue's own database with `--db` or `QUEUECTL_DB`",
+            )
+        if version > len(migrations()):
+            raise DatabaseUnavailable(
+                f"`{self.path}` has schema version {version}; this queuectl knows {len(migrations())}",
+                hint="it was written by a newer queuectl: upgrade this one",
+            )
+        return version
+
+    def _translated(self, error: apsw.Error) -> QueuectlError:
+        match error:
+            case apsw.BusyError() | apsw.LockedError():
+                return DatabaseBusy(str(self.path))
+            case apsw.NotADBError():
+                return DatabaseUnavailable(f"`{self.path}` is not a SQLite database")
+            case apsw.CorruptError():
+                return DatabaseUnavailable(f"`{self.path}` is damaged: {error}", hint="restore a backup")
+            case apsw.FullError():
+                return DatabaseUnavailable(f"`{self.path}` cannot grow: the disk is full")
+            case apsw.ReadOnlyError():
+                return DatabaseUnavailable(f"`{self.path}` is read-only")
+            case apsw.CantOpenError() | apsw.IOError() | apsw.PermissionsError() | apsw.AuthError():
+                return DatabaseUnavailable(f"cannot use `{self.path}`: {error}")
+            case _:
+                raise error  # a mistake of ours, such as a constraint that does not hold
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise DatabaseUnavailable(f"cannot make the folder `{folder}`: {error.strerror}") from error

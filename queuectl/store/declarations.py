@@ -1,0 +1,131 @@
+"""The jobs that manifests declare, and the applies that changed them."""
+
+import json
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from queuectl.job import Job
+from queuectl.plan import Action, Change, Plan, StoredJob
+from queuectl.records import to_instant, to_instant_or_none, to_micros, to_micros_or_none
+from queuectl.store.queue import Queue
+from queuectl.store.rows import run_of, spec_from_json, spec_to_json
+from queuectl.store.values import Apply, Author
+
+
+class Declarations(Queue):
+    """What stands in the store for the manifests."""
+
+    def owners(self) -> dict[str, str]:
+        """Return the file that owns each manifest name."""
+        return dict(self._all("manifest_names"))
+
+    def stored_jobs(self, manifests: Iterable[str]) -> dict[str, list[StoredJob]]:
+        """Return the jobs that are declared now, with their newest run, by manifest name."""
+        return {
+            name: [stored_job_of(row) for row in self._all("stored_jobs", {"manifest": name})] for name in manifests
+        }
+
+    def apply(self, plan: Plan, *, author: Author, now: datetime) -> int | None:
+        """Carry a plan out, all or nothing, and return the number of the apply; None if it writes nothing.
+
+        The plan must have been made in the same transaction.
+        """
+        if not plan.writes:
+            return None
+        with self.transaction():
+            for manifest in plan.manifests:
+                if manifest.owner != manifest.manifest.path:
+                    self._all("own_manifest", {"name": manifest.manifest.name, "path": manifest.manifest.path})
+                # Names are freed before they are taken: a job may be renamed to one that is removed here.
+                for change in sorted(manifest.changes, key=lambda change: change.action is not Action.REMOVE):
+                    if change.writes:
+                        self._apply_change(change, now)
+                if not manifest.manifest.jobs:
+                    self._all("disown_manifest", {"name": manifest.manifest.name})
+            [(number,)] = self._all(
+                "insert_apply",
+                {
+                    "now": to_micros(now),
+                    "user": author.user,
+                    "host": author.host,
+                    "git_commit": author.git_commit,
+                    "git_dirty": author.git_dirty,
+                    "changes": json.dumps([_summary(change) for change in plan.changes if change.writes], default=str),
+                },
+            )
+            return int(number)
+
+    def applies(self, *, limit: int | None = None) -> list[Apply]:
+        """Return the applies, newest first."""
+        return [
+            Apply(
+                number=row["number"],
+                applied_at=to_instant(row["applied_at"]),
+                author=Author(
+                    user=row["user"],
+                    host=row["host"],
+                    git_commit=row["git_commit"],
+                    git_dirty=None if row["git_dirty"] is None else bool(row["git_dirty"]),
+                ),
+                changes=json.loads(row["changes"]),
+            )
+            for row in self._dicts("list_applies", {"limit": -1 if limit is None else limit})
+        ]
+
+    def _apply_change(self, change: Change, now: datetime) -> None:
+        stored = change.stored
+        if change.action is Action.REMOVE:
+            assert stored is not None
+            self._all("remove_job", {"id": stored.id, "now": to_micros(now)})
+        else:
+            job_id = self._put_job(change, now)
+            if change.new_run is not None:
+                self._insert_run(change.new_run, job=job_id, now=now)
+        if change.changed_run is not None:
+            assert stored is not None
+            assert stored.latest is not None
+            self.change(stored.latest, change.changed_run)
+
+    def _put_job(self, change: Change, now: datetime) -> int:
+        job, stored = change.job, change.stored
+        if stored is not None and change.action is Action.RENAME:
+            self._all("bury_job", {"manifest": job.manifest, "name": job.name})
+            self._all("rename_job", {"id": stored.id, "name": job.name, "now": to_micros(now)})
+        [(job_id,)] = self._all(
+            "put_job",
+            {
+                "manifest": job.manifest,
+                "name": job.name,
+                "spec": spec_to_json(job.spec),
+                "run_at": to_micros_or_none(job.run_at),
+                "enabled": job.enabled,
+                "revision": job.revision,
+                "now": to_micros(now),
+            },
+        )
+        return int(job_id)
+
+
+def stored_job_of(row: tuple[Any, ...]) -> StoredJob:
+    """Return the job in a row of ``stored_jobs``: its columns, then those of its newest run."""
+    job_id, manifest, name, spec, run_at, enabled, revision, *run = row
+    job = Job(
+        manifest=manifest,
+        name=name,
+        spec=spec_from_json(spec),
+        run_at=to_instant_or_none(run_at),
+        enabled=bool(enabled),
+        revision=revision,
+    )
+    return StoredJob(id=job_id, job=job, latest=None if run[0] is None else run_of(tuple(run)))
+
+
+def _summary(change: Change) -> dict[str, Any]:
+    """Return what is kept of a change: enough to tell later who changed what."""
+    found: dict[str, Any] = {"action": change.action, "job": change.job.full_name}
+    if change.stored and change.action is Action.RENAME:
+        found["from"] = change.stored.job.full_name
+    if change.fields:
+        found["fields"] = {field.key: [field.old, field.new] for field in change.fields}
+    return found

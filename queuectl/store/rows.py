@@ -1,0 +1,41 @@
+"""Between rows and values."""
+
+import json
+from functools import lru_cache
+from typing import Any
+
+from queuectl.job import JobSpec, Run, State, Stop
+from queuectl.records import to_instant, to_instant_or_none
+
+
+def spec_to_json(spec: JobSpec) -> str:
+    """Return a spec as it is stored: the keys that differ from their default, in a fixed order."""
+    return json.dumps(spec.to_dict(), ensure_ascii=False, separators=(",", ":"))
+
+
+@lru_cache(maxsize=1024)  # runs of one job, and of one batch, often have the same spec
+def spec_from_json(text: str) -> JobSpec:
+    """Return a stored spec."""
+    return JobSpec.from_dict(json.loads(text))
+
+
+def run_of(row: tuple[Any, ...]) -> Run:
+    """Return the run in a row with the columns of ``statements.RUN``."""
+    return Run(
+        number=row[0],
+        id=row[1],
+        job=row[2],
+        state=State(row[3]),
+        spec=spec_from_json(row[4]),
+        scheduled_at=to_instant(row[5]),
+        run_at=to_instant(row[6]),
+        created_at=to_instant(row[7]),
+        updated_at=to_instant(row[8]),
+        attempts=row[9],
+        started_at=to_instant_or_none(row[10]),
+        finished_at=to_instant_or_none(row[11]),
+        reason=row[12],
+        lease=row[13],
+        runner=row[14],
+        stop=None if row[15] is None else Stop(row[15]),
+    )

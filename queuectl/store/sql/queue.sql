@@ -1,0 +1,110 @@
+-- name: insert_run
+-- One new run; the number, and with it the id, is the database's to give.
+INSERT INTO runs (given_id, job, state, priority, spec, scheduled_at, run_at, created_at, updated_at,
+                  finished_at, reason)
+VALUES (:given_id, :job, :state, :priority, :spec, :run_at, :run_at, :now, :now, :finished_at, :reason)
+RETURNING number;
+
+-- name: next_lease
+-- A lease is the number of the claim; this one is taken.
+UPDATE leases
+   SET latest = latest + 1;
+
+-- name: claim_due
+-- The due runs with the largest priority, then the earliest time, then the smallest number. Naming the
+-- priorities that occur lets runs_waiting be searched once for each, past all the runs that are not due yet.
+WITH RECURSIVE priorities (priority) AS (
+  SELECT (SELECT max(priority) FROM runs WHERE state IN ('pending', 'failed'))
+   UNION ALL
+  SELECT (SELECT max(priority) FROM runs WHERE state IN ('pending', 'failed') AND priority < above.priority)
+    FROM priorities AS above
+   WHERE above.priority IS NOT NULL
+)
+UPDATE runs
+   SET state = 'processing', attempts = attempts + 1, runner = :runner,
+       lease = (SELECT latest + 1 FROM leases), started_at = :now, updated_at = :now, reason = NULL
+ WHERE number IN (
+         SELECT number
+           FROM runs
+          WHERE state IN ('pending', 'failed')
+            AND priority IN (SELECT priority FROM priorities)
+            AND run_at <= :now
+          ORDER BY priority DESC, run_at, number
+          LIMIT :limit
+       )
+RETURNING {run};
+
+-- name: next_due
+-- When the earliest waiting run may be claimed; searches runs_waiting once for each priority.
+WITH RECURSIVE priorities (priority) AS (
+  SELECT (SELECT max(priority) FROM runs WHERE state IN ('pending', 'failed'))
+   UNION ALL
+  SELECT (SELECT max(priority) FROM runs WHERE state IN ('pending', 'failed') AND priority < above.priority)
+    FROM priorities AS above
+   WHERE above.priority IS NOT NULL
+)
+SELECT min((SELECT min(run_at)
+              FROM runs
+             WHERE state IN ('pending', 'failed') AND priority = priorities.priority))
+  FROM priorities;
+
+-- name: settle_run
+-- Fenced by the lease: a runner that lost its lease cannot settle the run any more.
+UPDATE runs
+   SET state = :state, attempts = :attempts, run_at = :run_at, reason = :reason, updated_at = :updated_at,
+       finished_at = :finished_at, lease = NULL, runner = NULL, stop = NULL
+ WHERE number = :number AND state = 'processing' AND lease = :lease
+RETURNING number;
+
+-- name: insert_attempt
+-- What an attempt was, written in the transaction that settles it.
+INSERT INTO attempts (run, lease, number, runner, started_at, finished_at, outcome, exit_code, signal, timeout,
+                      detail, stdout_bytes, stderr_bytes, cpu_seconds, max_rss_bytes)
+VALUES (:run, :lease, :number, :runner, :started_at, :finished_at, :outcome, :exit_code, :signal, :timeout,
+        :detail, :stdout_bytes, :stderr_bytes, :cpu_seconds, :max_rss_bytes);
+
+-- name: change_run
+-- A person's change (cancel, requeue); applies only while the run is still in the state it was decided on.
+UPDATE runs
+   SET state = :state, attempts = :attempts, priority = :priority, spec = :spec, scheduled_at = :scheduled_at,
+       run_at = :run_at, reason = :reason, updated_at = :updated_at, started_at = :started_at,
+       finished_at = :finished_at, stop = :stop
+ WHERE number = :number AND state = :state_before AND lease IS :lease_before
+RETURNING number;
+
+-- name: stops
+-- What a runner is asked to do with its attempts; by runs_processing.
+SELECT number, stop
+  FROM runs
+ WHERE state = 'processing' AND runner = :runner AND stop IS NOT NULL;
+
+-- name: delete_run
+-- Purged by a person; its attempts go with it.
+DELETE FROM runs
+ WHERE number = :number AND state = :state
+RETURNING number;
+
+-- name: insert_runner
+-- A runner has started.
+INSERT INTO runners (host, pid, workers, started_at, heartbeat_at)
+VALUES (:host, :pid, :workers, :now, :now)
+RETURNING id;
+
+-- name: beat
+-- The runner lives.
+UPDATE runners
+   SET heartbeat_at = :now
+ WHERE id = :id;
+
+-- name: stop_runner
+-- The runner has ended, or was found dead.
+UPDATE runners
+   SET stopped_at = :now
+ WHERE id = :id AND stopped_at IS NULL;
+
+-- name: running_runners
+-- The runners that have not said that they stopped; by runners_running.
+SELECT id, host, pid, workers, started_at, heartbeat_at
+  FROM runners
+ WHERE stopped_at IS NULL
+ ORDER BY id;

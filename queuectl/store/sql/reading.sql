@@ -1,0 +1,60 @@
+-- name: run_by_number
+-- By the key.
+SELECT {run}
+  FROM runs
+ WHERE runs.number = :number;
+
+-- name: run_by_given_id
+-- By runs_given_id.
+SELECT {run}
+  FROM runs
+ WHERE runs.given_id = :id;
+
+-- name: processing_runs
+-- What a runner has claimed and not settled; by runs_processing.
+SELECT {run}
+  FROM runs
+ WHERE runs.state = 'processing' AND runs.runner = :runner
+ ORDER BY runs.number;
+
+-- name: run_counts
+-- Kept by triggers: seven rows, whatever the size of the queue.
+SELECT state, count
+  FROM run_counts;
+
+-- name: attempts_of
+-- Oldest first; by the key.
+SELECT number, lease, runner, started_at, finished_at, outcome, exit_code, signal, timeout, detail,
+       stdout_bytes, stderr_bytes, cpu_seconds, max_rss_bytes
+  FROM attempts
+ WHERE run = :run
+ ORDER BY lease;
+
+-- name: runs
+-- Newest first, backwards along the key; the conditions are those of RunFilter that are given.
+SELECT {run}
+  FROM runs
+ WHERE {conditions}
+ ORDER BY number DESC
+ LIMIT :limit;
+
+-- name: jobs
+-- The declared jobs with their newest run; by runs_of_job.
+SELECT jobs.id, jobs.manifest, jobs.name, jobs.spec, jobs.run_at, jobs.enabled, jobs.revision, {run}
+  FROM jobs
+  LEFT JOIN runs ON runs.number = (SELECT max(number) FROM runs WHERE job = jobs.id)
+ WHERE jobs.removed_at IS NULL
+ ORDER BY jobs.manifest, jobs.name;
+
+-- name: job_id
+-- Removed jobs too: their runs are still shown by name.
+SELECT id
+  FROM jobs
+ WHERE manifest = :manifest AND name = :name;
+
+-- name: recent_ids
+-- Ids to suggest when one was mistyped.
+SELECT coalesce(given_id, 'r' || number)
+  FROM runs
+ ORDER BY number DESC
+ LIMIT 1000;

@@ -1,0 +1,29 @@
+"""The SQL, read from the ``.sql`` files: one statement, one name."""
+
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+HERE: Final = Path(__file__).parent
+
+# The columns that rows.run_of reads, in its order; the last one is for sorting.
+RUN: Final = """runs.number, coalesce(runs.given_id, 'r' || runs.number),
+       (SELECT manifest || '/' || name FROM jobs WHERE id = runs.job), runs.state, runs.spec,
+       runs.scheduled_at, runs.run_at, runs.created_at, runs.updated_at, runs.attempts, runs.started_at,
+       runs.finished_at, runs.reason, runs.lease, runs.runner, runs.stop, runs.priority"""
+
+
+@cache
+def statements() -> dict[str, str]:
+    """Return the statements by name."""
+    found: dict[str, str] = {}
+    for file in sorted((HERE / "sql").glob("*.sql")):
+        for part in file.read_text(encoding="utf-8").split("-- name: ")[1:]:
+            name, _, text = part.partition("\n")
+            found[name.strip()] = text.strip().replace("{run}", RUN)
+    return found
+
+
+def migrations() -> list[str]:
+    """Return the migrations in order; the first brings an empty database to schema version 1."""
+    return [file.read_text(encoding="utf-8") for file in sorted((HERE / "migrations").glob("*.sql"))]

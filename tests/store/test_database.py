@@ -1,0 +1,151 @@
+import stat
+
+import apsw
+import pytest
+
+from queuectl.errors import DatabaseBusy, DatabaseUnavailable, QueuectlError
+from queuectl.store import RunFilter, Store
+from queuectl.store.statements import statements
+from tests.support.queue import enqueue
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "queue" / "queue.db"
+
+
+def test_the_database_is_readable_by_its_owner_only(path):
+    with Store(path) as store:
+        enqueue(store)
+        modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()}
+
+    assert modes == {"queue.db": 0o600, "queue.db-wal": 0o600, "queue.db-shm": 0o600}
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+
+
+def test_reading_a_queue_that_does_not_exist_finds_it_empty_and_does_not_make_it(path):
+    with Store(path, create=False) as store:
+        assert store.runs(RunFilter()) == []
+
+    assert not path.exists()
+
+
+def test_what_was_committed_is_there_after_opening_again(path):
+    with Store(path) as store:
+        run = enqueue(store)
+
+    with Store(path) as store:
+        assert store.run(run.id) == run
+
+
+def test_every_commit_is_synced_to_the_disk(path):
+    with Store(path) as store:
+        assert store._connection.pragma("synchronous") == 2
+        assert store._connection.pragma("journal_mode") == "wal"
+
+
+def test_a_file_that_is_no_database_is_refused_and_left_as_it_is(path):
+    path.parent.mkdir()
+    path.write_text("precious notes " * 100)
+
+    with pytest.raises(DatabaseUnavailable, match="is not a SQLite database"):
+        Store(path)
+    assert path.read_text() == "precious notes " * 100
+
+
+def test_a_database_of_another_program_is_refused_and_left_as_it_is(path):
+    path.parent.mkdir()
+    with apsw.Connection(str(path)) as other:
+        other.execute("CREATE TABLE recipes (name TEXT)")
+    other.close()
+    before = path.read_bytes()
+
+    with pytest.raises(DatabaseUnavailable, match="is a database of another program"):
+        Store(path)
+    assert path.read_bytes() == before
+
+
+def test_a_newer_schema_is_refused_with_what_to_do(path):
+    with Store(path) as store:
+        store._connection.pragma("user_version", 999)
+
+    with pytest.raises(DatabaseUnavailable, match="has schema version 999") as caught:
+        Store(path)
+    assert "upgrade" in caught.value.hint
+
+
+def test_a_path_that_cannot_be_made_is_unavailable(tmp_path):
+    (tmp_path / "file").write_text("")
+
+    with pytest.raises(DatabaseUnavailable, match="cannot make the folder"):
+        Store(tmp_path / "file" / "queue.db")
+
+
+def test_a_database_that_another_program_holds_is_busy(path):
+    with Store(path) as holder, Store(path, busy_timeout=0.01) as store, holder.transaction():
+        with pytest.raises(DatabaseBusy):
+            enqueue(store)
+
+
+def test_two_that_open_a_new_queue_at_once_make_one_schema(path):
+    with Store(path) as first, Store(path) as second:
+        run = enqueue(first)
+
+        assert second.run(run.id) == run
+
+
+def test_a_backup_is_a_whole_queue(path, tmp_path):
+    copy = tmp_path / "copy.db"
+    with Store(path) as store:
+        run = enqueue(store)
+        store.backup(copy)
+
+    with Store(copy) as store:
+        assert store.run(run.id) == run
+    assert stat.S_IMODE(copy.stat().st_mode) == 0o600
+
+
+def test_a_backup_never_overwrites(path, tmp_path):
+    (tmp_path / "copy.db").write_text("precious")
+
+    with Store(path) as store, pytest.raises(QueuectlError, match="exists already"):
+        store.backup(tmp_path / "copy.db")
+    assert (tmp_path / "copy.db").read_text() == "precious"
+
+
+HOT = {
+    "claim_due": ("runs_waiting", "INTEGER PRIMARY KEY"),
+    "next_due": ("runs_waiting",),
+    "settle_run": ("INTEGER PRIMARY KEY",),
+    "stops": ("runs_processing",),
+    "processing_runs": ("runs_processing",),
+    "run_by_given_id": ("runs_given_id",),
+    "running_runners": ("runners_running",),
+    "attempts_of": ("PRIMARY KEY",),
+}
+
+
+@pytest.mark.parametrize("name", HOT)
+def test_a_hot_statement_searches_an_index_and_sorts_nothing(path, name):
+    with Store(path) as store:
+        details = [
+            row[3]
+            for row in store._connection.execute(
+                "EXPLAIN QUERY PLAN " + statements()[name], dict.fromkeys(_names(name), 1)
+            )
+        ]
+
+    for index in HOT[name]:
+        assert any(index in detail for detail in details), details
+    assert not [detail for detail in details if "TEMP B-TREE" in detail or detail == "SCAN runs"]
+
+
+def _names(statement):
+    import re
+
+    return re.findall(r":(\w+)", statements()[statement])
+
+
+def test_every_statement_says_what_it_is_for():
+    for name, sql in statements().items():
+        assert sql.startswith("--"), f"{name} has no line on what it is for"
