@@ -1,0 +1,108 @@
+"""Proof that nothing of an attempt runs any more.
+
+An attempt's processes inherit a locked file. The kernel releases the lock when the last of them ends: no clock,
+no heartbeat and no process number is believed. The file also takes the attempt's end before it is reported, so
+that a runner that died in between need not run it again.
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from queuectl.job import Attempt
+from queuectl.records import attempt_of, attempt_to_record
+
+_FLAGS = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+def take(path: str) -> int:
+    """Make the lock file of an attempt and return its locked descriptor; raises OSError."""
+    descriptor = os.open(path, _FLAGS | os.O_CREAT | os.O_EXCL, 0o600)
+    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return descriptor
+
+
+def forestall(path: str) -> bool:
+    """Make sure that an attempt that has not begun never will; False if it has begun."""
+    try:
+        os.close(take(path))
+    except FileExistsError:
+        return False
+    return True
+
+
+def is_held(path: str) -> bool:
+    """Whether a process lives that inherited the lock."""
+    try:
+        descriptor = os.open(path, _FLAGS)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def record(descriptor: int, attempt: Attempt) -> None:
+    """Write down how the attempt ended, before anybody is told; if the disk is full, it is only told."""
+    with contextlib.suppress(OSError):
+        os.pwrite(descriptor, json.dumps(attempt_to_record(attempt)).encode(), 0)
+
+
+def recorded(path: str) -> Attempt | None:
+    """Return the attempt that was written down as ended; None if there is none, or only part of it."""
+    try:
+        return attempt_of(json.loads(Path(path).read_bytes()))
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+def end_holders(path: str, sig: signal.Signals = signal.SIGKILL) -> bool:
+    """Send ``sig`` to every process that holds the lock; return whether the lock is free already."""
+    if not is_held(path):
+        return True
+    for pid in _holders(path):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, sig)
+    return False
+
+
+def forget(path: str) -> None:
+    """Remove the lock file of an attempt that has been settled."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
+
+
+def _holders(path: str) -> list[int]:
+    if sys.platform != "linux":
+        found = subprocess.run(["lsof", "-t", path], capture_output=True, text=True, check=False).stdout
+        return [int(pid) for pid in found.split() if int(pid) != os.getpid()]
+    target = os.path.realpath(path)
+    return [pid for pid in _processes() if pid != os.getpid() and _has_open(pid, target)]
+
+
+def _processes() -> list[int]:
+    return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+
+
+def _has_open(pid: int, target: str) -> bool:
+    folder = f"/proc/{pid}/fd"
+    try:
+        return any(_link(f"{folder}/{name}") == target for name in os.listdir(folder))
+    except OSError:  # it has ended, or is not ours
+        return False
+
+
+def _link(path: str) -> str | None:
+    try:
+        return os.readlink(path)
+    except OSError:
+        return None

@@ -1,0 +1,154 @@
+"""The runner as a process: it registers, rings, waits, listens to signals, and leaves no trace."""
+
+import os
+import random
+import selectors
+import signal
+import socket
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final, Protocol
+
+from queuectl import clock
+from queuectl.attempt import Interrupt
+from queuectl.clockwork import Clockwork
+from queuectl.job import Run
+from queuectl.pool import LocalPool
+from queuectl.presence import Presence
+from queuectl.runner import Reporter, Runner, Tally
+from queuectl.spool import Spool
+from queuectl.store import Store
+
+_BEAT: Final = timedelta(seconds=5)
+_LONGEST_WAIT: Final = 15.0  # bounds what a jump of the wall clock can do to a due time
+_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
+class Until(StrEnum):
+    """When a runner ends by itself."""
+
+    STOPPED = "stopped"  # never: somebody stops it
+    DRAINED = "drained"  # when nothing is due or waiting for a retry
+    DONE = "done"  # when nothing is due now
+
+
+class Audience(Reporter, Protocol):
+    """Who watches the runner: told of every attempt, and shown what runs once a turn."""
+
+    is_gone: bool
+    """Whether nobody listens any more: the runner then stops as after SIGTERM."""
+
+    refresh_seconds: float | None
+    """How often it wants to be shown what runs, even if nothing happens."""
+
+    def show(self, in_flight: Mapping[str, Run], tally: Tally) -> None:
+        """See what is under way."""
+
+
+class MainLoop:
+    """One runner on this machine, from its registration to its end."""
+
+    def __init__(
+        self, store: Store, audience: Audience, *, workers: int, output_limit: int, drain_timeout: float
+    ) -> None:
+        self._store = store
+        self._audience = audience
+        self._size = workers
+        self._output_limit = output_limit
+        self._drain_timeout = drain_timeout
+        self._signals: list[int] = []
+        self._heeded = 0
+        self._release_at: float | None = None
+
+    def run(self, until: Until) -> tuple[Tally, int | None]:
+        """Work until it is time to end; return what was done, and the signal that stopped it at once, if one did."""
+        with self._started() as (runner, pool, presence, clockwork, selector):
+            while True:
+                presence.silence()
+                next_due = runner.round(beat="beat" in clockwork.due())
+                self._audience.show(pool.in_flight, runner.tally)
+                self._heed(runner)
+                if runner.is_idle() and (runner.is_stopping or self._is_over(runner, until)):
+                    break
+                selector.select(self._patience(next_due, pool))
+            stopped_by = self._signals[-1] if len(self._signals) > 1 else None
+            return runner.tally, stopped_by
+
+    @contextmanager
+    def _started(
+        self,
+    ) -> Iterator[tuple[Runner, LocalPool, Presence, Clockwork, selectors.BaseSelector]]:
+        spool = Spool(str(self._store.path))
+        spool.prepare()
+        with ExitStack() as stack:
+            selector = stack.enter_context(selectors.DefaultSelector())
+            with self._store.transaction():  # nobody may find the runner without the lock that says it lives
+                runner_id = self._store.register_runner(
+                    host=socket.gethostname(), pid=os.getpid(), workers=self._size, now=clock.now()
+                )
+                presence = Presence(spool, runner_id)
+            stack.callback(presence.close)
+            stack.callback(lambda: self._store.stop_runner(runner_id, now=clock.now()))
+            selector.register(presence, selectors.EVENT_READ)
+            stack.enter_context(self._listening(presence))
+            pool = LocalPool(self._size, spool, selector, output_limit=self._output_limit)
+            stack.callback(pool.close)
+            clockwork = Clockwork(presence.ring)
+            stack.callback(clockwork.close)
+            clockwork.every(_BEAT, "beat")
+            runner = Runner(
+                self._store,
+                pool,
+                spool,
+                id=runner_id,
+                clock=clock.now,
+                chance=random.random,
+                reporter=self._audience,
+            )
+            yield runner, pool, presence, clockwork, selector
+
+    @contextmanager
+    def _listening(self, presence: Presence) -> Iterator[None]:
+        before = {sig: signal.signal(sig, lambda sig, _: self._signals.append(sig)) for sig in _SIGNALS}
+        before_wakeup = signal.set_wakeup_fd(presence.fileno(), warn_on_full_buffer=False)
+        try:
+            yield
+        finally:
+            signal.set_wakeup_fd(before_wakeup)
+            for sig, handler in before.items():
+                signal.signal(sig, handler)
+
+    def _heed(self, runner: Runner) -> None:
+        """Stop if asked to: first gently, then within the grace period, then at once."""
+        if (self._signals or self._audience.is_gone) and not runner.is_stopping:
+            runner.stop()
+            self._release_at = time.monotonic() + self._drain_timeout
+        if len(self._signals) > max(self._heeded, 1):
+            runner.release(Interrupt.KILL)
+            self._release_at = None
+        self._heeded = len(self._signals)
+        if self._release_at is not None and time.monotonic() >= self._release_at:
+            runner.release(Interrupt.RELEASE)
+            self._release_at = None
+
+    def _is_over(self, runner: Runner, until: Until) -> bool:
+        match until:
+            case Until.STOPPED:
+                return False
+            case Until.DONE:
+                return not runner.has_due()
+            case Until.DRAINED:
+                return not runner.has_due() and not runner.has_retries()
+
+    def _patience(self, next_due: datetime | None, pool: LocalPool) -> float:
+        """Return for how many seconds to wait if nothing happens."""
+        waits = [_LONGEST_WAIT]
+        if next_due is not None:
+            waits.append((next_due - clock.now()).total_seconds())
+        if self._release_at is not None:
+            waits.append(self._release_at - time.monotonic())
+        waits += [wait for wait in (pool.patience(), self._audience.refresh_seconds) if wait is not None]
+        return max(min(waits), 0)

@@ -1,0 +1,93 @@
+"""What a job writes: kept as bytes, the beginning and the end of each stream, in files of a bounded size.
+
+The beginning is a plain file. When it has reached half the limit, what follows goes round in a second file,
+``<name>.tail``, whose first eight bytes are the number of bytes that have come since.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+_HEADER = 8
+_FLAGS = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class Sink:
+    """The writing end of one stream; its files are made when the first byte comes.
+
+    A full disk loses output, never the attempt: what cannot be written is counted and dropped.
+    """
+
+    def __init__(self, path: str, limit: int) -> None:
+        self.total = 0
+        self._path = path
+        self._half = max(limit // 2, 1)
+        self._head: int | None = None
+        self._tail: int | None = None
+
+    def write(self, data: bytes) -> None:
+        """Take what the job wrote."""
+        head, tail = data[: max(self._half - self.total, 0)], data[max(self._half - self.total, 0) :]
+        try:
+            if head:
+                if self._head is None:
+                    self._head = _make(self._path)
+                _write_all(self._head, head, self.total)
+            if tail:
+                if self._tail is None:
+                    self._tail = _make(self._path + ".tail")
+                self._write_round(self._tail, tail, max(self.total - self._half, 0))
+        except OSError:
+            pass
+        self.total += len(data)
+
+    def close(self) -> None:
+        """Close the files."""
+        for descriptor in (self._head, self._tail):
+            if descriptor is not None:
+                os.close(descriptor)
+
+    def _write_round(self, descriptor: int, data: bytes, before: int) -> None:
+        after = before + len(data)
+        kept = data[-self._half :]
+        position = (after - len(kept)) % self._half
+        first = kept[: self._half - position]
+        _write_all(descriptor, first, _HEADER + position)
+        _write_all(descriptor, kept[len(first) :], _HEADER)
+        _write_all(descriptor, after.to_bytes(_HEADER, "big"), 0)
+
+
+def read_output(path: str) -> Iterator[bytes]:
+    """Yield what is kept of a stream, in pieces; a note in brackets stands for what was dropped.
+
+    Yields nothing if the job wrote nothing, or if the files are gone.
+    """
+    try:
+        with Path(path).open("rb") as head:
+            yield from iter(lambda: head.read(65536), b"")
+    except FileNotFoundError:
+        return
+    try:
+        tail = Path(path + ".tail").read_bytes()
+    except FileNotFoundError:
+        return
+    total, kept = int.from_bytes(tail[:_HEADER], "big"), tail[_HEADER:]
+    if total > len(kept):
+        yield f"\n[… {total - len(kept):,} bytes dropped by queuectl …]\n".encode()
+        start = total % len(kept)
+        kept = kept[start:] + kept[:start]
+    yield kept
+
+
+def _make(path: str) -> int:
+    try:
+        return os.open(path, _FLAGS, 0o600)
+    except FileNotFoundError:  # the first of a thousand
+        Path(path).parent.mkdir(mode=0o700, exist_ok=True)
+        return os.open(path, _FLAGS, 0o600)
+
+
+def _write_all(descriptor: int, data: bytes, position: int) -> None:
+    while data:
+        written = os.pwrite(descriptor, data, position)
+        data, position = data[written:], position + written

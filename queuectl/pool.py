@@ -1,0 +1,281 @@
+"""The local pool: worker processes that stay in one call and take runs from a channel.
+
+Each worker is a ``ProcessPoolExecutor`` of its own with a single call, ``serve``, so that a killed worker costs one
+attempt and is replaced alone. Runs go out by one channel that all workers share, so that none waits behind a long one
+while a worker idles; each worker answers, and is interrupted, by a line of its own. The end of a line is
+the end of its worker: futures and exit codes are not believed.
+"""
+
+import contextlib
+import multiprocessing
+import os
+import pickle
+import select
+import selectors
+import signal
+import socket
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from typing import Final
+
+from queuectl import fence
+from queuectl.attempt import Interrupt, execute
+from queuectl.executors import Answer, lost, unfinished
+from queuectl.job import Attempt, Run
+from queuectl.outcome import Released
+from queuectl.spool import Spool
+
+# Messages keep their bounds. macOS has no SOCK_SEQPACKET for local sockets; its datagrams serve as well.
+_KIND: Final = socket.SOCK_SEQPACKET if sys.platform != "darwin" else socket.SOCK_DGRAM
+_LARGEST: Final = 1 << 20
+_SAYS_SO_WITHIN: Final = 1.0  # seconds from taking a run to saying so
+_FENCE_INTERVAL: Final = 0.05
+
+
+@dataclass(slots=True)
+class _Slot:
+    """One worker as the runner sees it."""
+
+    line: socket.socket
+    executor: ProcessPoolExecutor
+    execution: str | None = None  # what it is doing
+
+
+class LocalPool:
+    """The workers on this machine; implements ``executors.Workers``.
+
+    ``selector`` is the runner's: it becomes ready when there is something to collect.
+    """
+
+    def __init__(self, size: int, spool: Spool, selector: selectors.BaseSelector, *, output_limit: int) -> None:
+        self.size = size
+        self._spool = spool
+        self._selector = selector
+        self._output_limit = output_limit
+        self._in_flight: dict[str, Run] = {}
+        self._unstarted: set[str] = set()  # sent, and no worker has said that it began
+        self._missing: dict[str, float] = {}  # of those, the ones to give up; when
+        self._interrupts: dict[str, Interrupt] = {}  # for runs that have not begun
+        self._fencing: list[Run] = []  # lost, but something of them may still run
+        self._forestalled: set[str] = set()  # given up, with their lock kept so that nobody begins them
+        self._backlog: list[Run] = []  # what the channel has no room for
+        self._recalled: list[Run] = []
+        self._context = multiprocessing.get_context("forkserver")
+        self._context.set_forkserver_preload(["queuectl.pool"])
+        self._sending, self._taking = socket.socketpair(socket.AF_UNIX, _KIND)
+        for end in (self._sending, self._taking):
+            end.setblocking(False)
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _LARGEST)
+        self._slots = [self._new_slot() for _ in range(size)]
+
+    @property
+    def in_flight(self) -> Mapping[str, Run]:
+        """The runs that were started and not yet answered, by the name of their execution."""
+        return self._in_flight
+
+    def start(self, runs: Sequence[Run]) -> None:
+        """Send runs to whichever workers are free, in this order."""
+        for run in runs:
+            self._in_flight[run.execution] = run
+            self._unstarted.add(run.execution)
+        self._backlog += runs
+        self._send_backlog()
+
+    def interrupt(self, run: Run, interrupt: Interrupt) -> None:
+        """End the attempt of a run: now if it has begun, else as soon as it does."""
+        for slot in self._slots:
+            if slot.execution == run.execution:
+                _tell(slot, interrupt)
+                return
+        self._interrupts[run.execution] = interrupt
+
+    def collect(self) -> list[Answer]:
+        """Return the answers that have come; replace workers that died and fence what they did."""
+        answers: list[Answer] = []
+        for key, _ in self._selector.select(0):
+            if isinstance(key.data, _Slot):
+                answers += self._hear(key.data)
+        self._send_backlog()
+        for run in self._recalled:
+            self._unstarted.discard(run.execution)
+            answers.append((self._in_flight.pop(run.execution), unfinished(run, Released())))
+        self._recalled.clear()
+        return answers + self._fenced() + self._found_missing()
+
+    def settled(self, run: Run) -> None:
+        """Remove the run lock, unless it keeps a worker from beginning."""
+        if run.execution not in self._forestalled:
+            fence.forget(self._spool.lock(run.execution))
+
+    def recall(self) -> None:
+        """Take back what no worker has taken; `collect` answers it as released."""
+        self._recalled += self._backlog + self._untaken()
+        self._backlog.clear()
+
+    def patience(self) -> float | None:
+        """Return after how many seconds to collect even though nothing came; None if that is never needed."""
+        if self._fencing:
+            return _FENCE_INTERVAL
+        return _SAYS_SO_WITHIN if self._missing else None
+
+    def close(self) -> None:
+        """End all attempts and all workers."""
+        for slot in self._slots:
+            self._selector.unregister(slot.line)
+            slot.line.close()
+        for slot in self._slots:
+            slot.executor.shutdown(wait=True)
+        self._sending.close()
+        self._taking.close()
+
+    def _new_slot(self) -> _Slot:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, _KIND)
+        for end in (ours, theirs):
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _LARGEST)
+        ours.setblocking(False)
+        executor = ProcessPoolExecutor(1, self._context, _adopt, (self._taking, theirs))
+        with _quiet_forkserver():
+            executor.submit(serve, self._spool, self._output_limit)
+        theirs.close()
+        slot = _Slot(ours, executor)
+        self._selector.register(ours, selectors.EVENT_READ, slot)
+        return slot
+
+    def _send_backlog(self) -> None:
+        sent = 0
+        with contextlib.suppress(BlockingIOError):
+            for run in self._backlog:
+                self._sending.send(pickle.dumps(run, pickle.HIGHEST_PROTOCOL))
+                sent += 1
+        del self._backlog[:sent]
+
+    def _hear(self, slot: _Slot) -> list[Answer]:
+        answers: list[Answer] = []
+        while True:
+            try:
+                message = slot.line.recv(_LARGEST)
+            except BlockingIOError:
+                return answers
+            except ConnectionError:
+                message = b""
+            if not message:
+                self._replace(slot)
+                return answers
+            said: str | Attempt = pickle.loads(message)
+            if isinstance(said, str):
+                self._began(slot, said)
+            else:
+                execution, slot.execution = slot.execution, None
+                if run := self._in_flight.pop(execution or "", None):
+                    answers.append((run, said))
+
+    def _began(self, slot: _Slot, execution: str) -> None:
+        slot.execution = execution
+        self._unstarted.discard(execution)
+        self._missing.pop(execution, None)
+        if interrupt := self._interrupts.pop(execution, None):
+            _tell(slot, interrupt)
+
+    def _replace(self, slot: _Slot) -> None:
+        """Put a new worker in the place of one that died."""
+        self._selector.unregister(slot.line)
+        slot.line.close()
+        slot.executor.shutdown(wait=False)
+        if slot.execution is not None:
+            self._fencing.append(self._in_flight[slot.execution])
+        # What is still in the channel nobody has taken. What is then missing, the dead worker took, or one that lives
+        # and is about to say so.
+        self._backlog = self._untaken() + self._backlog
+        waiting = {run.execution for run in self._backlog}
+        deadline = time.monotonic() + _SAYS_SO_WITHIN
+        self._missing |= dict.fromkeys(self._unstarted - waiting, deadline)
+        self._slots[self._slots.index(slot)] = self._new_slot()
+
+    def _untaken(self) -> list[Run]:
+        found: list[Run] = []
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                found.append(pickle.loads(self._taking.recv(_LARGEST)))
+        return found
+
+    def _fenced(self) -> list[Answer]:
+        """Return the lost runs of which nothing lives any more; end what still does."""
+        free = [run for run in self._fencing if fence.end_holders(self._spool.lock(run.execution))]
+        self._fencing = [run for run in self._fencing if run not in free]
+        return [(self._in_flight.pop(run.execution), self._last_words(run)) for run in free]
+
+    def _last_words(self, run: Run) -> Attempt:
+        return fence.recorded(self._spool.lock(run.execution)) or lost(run, "its worker was killed")
+
+    def _found_missing(self) -> list[Answer]:
+        """Return the runs that went down with a worker before they began: nothing is charged for them."""
+        answers = []
+        now = time.monotonic()
+        for execution in [execution for execution, deadline in self._missing.items() if now >= deadline]:
+            del self._missing[execution]
+            self._unstarted.discard(execution)
+            # Not even a worker that slept since it took the run can begin it now.
+            if fence.forestall(self._spool.lock(execution)):
+                self._forestalled.add(execution)
+                run = self._in_flight.pop(execution)
+                answers.append((run, unfinished(run, Released())))
+        return answers
+
+
+_channel: socket.socket
+_line: socket.socket
+
+
+def _adopt(channel: socket.socket, line: socket.socket) -> None:
+    """Make this process a worker; the runner alone decides when it ends."""
+    global _channel, _line
+    _channel, _line = channel, line
+    line.setblocking(True)
+    for sig in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(sig, signal.SIG_IGN)
+
+
+def serve(spool: Spool, output_limit: int) -> None:
+    """Take runs from the channel, one after the other, and answer by the line, until the runner is gone."""
+    waiting = select.poll()
+    waiting.register(_channel, select.POLLIN)
+    waiting.register(_line, select.POLLIN)
+    with contextlib.suppress(ConnectionError):
+        while True:
+            try:
+                message = _channel.recv(_LARGEST)
+            except BlockingIOError:
+                ready = [descriptor for descriptor, _ in waiting.poll()]
+                if _line.fileno() in ready and not _line.recv(256):
+                    return
+                continue
+            if not message:
+                return
+            run: Run = pickle.loads(message)
+            _line.send(pickle.dumps(run.execution))
+            attempt = execute(run, spool, output_limit=output_limit, line=_line)
+            _line.send(pickle.dumps(attempt, pickle.HIGHEST_PROTOCOL))
+
+
+def _tell(slot: _Slot, interrupt: Interrupt) -> None:
+    with contextlib.suppress(OSError):  # it died: its line says so
+        slot.line.send(f"{interrupt} {slot.execution}".encode())
+
+
+@contextlib.contextmanager
+def _quiet_forkserver() -> Iterator[None]:
+    """Start helpers with nothing but /dev/null: they outlive a reader of ours, as in `queuectl run | head`."""
+    kept = [os.dup(descriptor) for descriptor in range(3)]
+    nothing = os.open(os.devnull, os.O_RDWR)
+    try:
+        for descriptor in range(3):
+            os.dup2(nothing, descriptor)
+        yield
+    finally:
+        os.close(nothing)
+        for descriptor, copy in enumerate(kept):
+            os.dup2(copy, descriptor)
+            os.close(copy)

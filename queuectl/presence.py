@@ -1,0 +1,47 @@
+"""A runner's proof of life, and the bell at its door.
+
+The kernel holds the lock exactly as long as the runner lives; the pipe wakes it when there is something new.
+"""
+
+import contextlib
+import os
+
+from queuectl import fence
+from queuectl.spool import Spool
+
+
+class Presence:
+    """Held by a runner from its registration to its end."""
+
+    def __init__(self, spool: Spool, runner: int) -> None:
+        self._paths = (spool.runner_lock(runner), spool.wake(runner))
+        self._lock = fence.take(self._paths[0])
+        os.mkfifo(self._paths[1], 0o600)
+        # Opened for writing too, so that it never reads as closed.
+        self._bell = os.open(self._paths[1], os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+
+    def fileno(self) -> int:
+        """Return the descriptor that becomes readable when somebody rings."""
+        return self._bell
+
+    def ring(self) -> None:
+        """Wake this runner; safe in any thread."""
+        with contextlib.suppress(BlockingIOError):
+            os.write(self._bell, b"!")
+
+    def silence(self) -> None:
+        """Take note of all rings so far."""
+        with contextlib.suppress(BlockingIOError):
+            os.read(self._bell, 65536)
+
+    def close(self) -> None:
+        """Leave no trace."""
+        for path in self._paths:
+            fence.forget(path)
+        os.close(self._bell)
+        os.close(self._lock)
+
+
+def is_alive(spool: Spool, runner: int) -> bool:
+    """Whether a runner lives; what it last said of itself does not matter."""
+    return fence.is_held(spool.runner_lock(runner))

@@ -1,0 +1,160 @@
+"""The runner: takes due runs, has them attempted, stores what became of them."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final, Protocol
+
+from queuectl.attempt import Interrupt
+from queuectl.errors import DatabaseBusy, DatabaseUnavailable
+from queuectl.executors import Workers
+from queuectl.job import Attempt, Run, State, Stop
+from queuectl.lifecycle import settle
+from queuectl.rescue import abandoned
+from queuectl.spool import Spool
+from queuectl.store import Store
+
+_AHEAD_SECONDS: Final = 0.02  # what is claimed ahead starts within this time
+_MOST_AHEAD: Final = 64
+_TROUBLE_WAIT: Final = 1.0
+
+
+class Reporter(Protocol):
+    """Who is told what the runner does."""
+
+    def settled(self, run: Run, after: Run, attempt: Attempt) -> None:
+        """An attempt of ``run`` ended and ``after`` is stored."""
+
+    def troubled(self, error: Exception) -> None:
+        """The database cannot be used now; the runner keeps what it knows and tries again."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Tally:
+    """What a runner has settled so far."""
+
+    completed: int = 0
+    failed: int = 0
+    dead: int = 0
+    cancelled: int = 0
+
+
+class Runner:
+    """One runner over one store and its workers; ``round`` is called again and again by one thread.
+
+    ``chance`` draws from [0, 1) for the jitter of retries.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        workers: Workers,
+        spool: Spool,
+        *,
+        id: int,
+        clock: Callable[[], datetime],
+        chance: Callable[[], float],
+        reporter: Reporter,
+    ) -> None:
+        self.id = id
+        self.tally = Tally()
+        self.is_stopping = False
+        self._store = store
+        self._workers = workers
+        self._spool = spool
+        self._clock = clock
+        self._chance = chance
+        self._reporter = reporter
+        self._unsettled: list[tuple[Run, Attempt]] = []
+        self._told: set[str] = set()  # executions that were told to stop
+        self._seconds_a_run = 1.0  # a running mean
+
+    def round(self, *, beat: bool = False) -> datetime | None:
+        """Do what there is to do now: settle, claim, start, pass on what people asked for.
+
+        With ``beat`` the runner also says that it lives and rescues the runs of those that do not. Returns
+        when the next waiting run is due, None if none waits or there is no worker free for it.
+        """
+        # Settle before claiming: a finished run frees the worker we are about to count.
+        self._unsettled += self._workers.collect()
+        now = self._clock()
+        try:
+            if beat:
+                self._store.beat(self.id, now=now)
+                self._unsettled += self._found_abandoned()
+            with self._store.transaction():
+                stops = self._store.stops(self.id)
+                settled = list(self._settle(stops, now))
+                claimed = self._store.claim(limit=self._room(), runner=self.id, now=now)
+            next_due = self._store.next_due() if self._room() > len(claimed) else None
+        except (DatabaseBusy, DatabaseUnavailable) as error:
+            self._reporter.troubled(error)
+            return now + timedelta(seconds=_TROUBLE_WAIT)
+        self._unsettled.clear()
+        self._workers.start(claimed)
+        for run, after, attempt in settled:
+            self._account(run, after, attempt)
+        for run in [run for run in self._workers.in_flight.values() if stops.get(run.number) is Stop.NOW]:
+            self._interrupt(run, Interrupt.CANCEL)
+        return next_due
+
+    def is_idle(self) -> bool:
+        """Whether nothing is under way and everything is stored."""
+        return not self._workers.in_flight and not self._unsettled
+
+    def has_due(self) -> bool:
+        """Whether a run could be claimed now."""
+        due = self._store.next_due()
+        return due is not None and due <= self._clock()
+
+    def has_retries(self) -> bool:
+        """Whether a run waits for a retry, now or later."""
+        return self._store.counts()[State.FAILED] > 0
+
+    def stop(self) -> None:
+        """Claim nothing more; what has not begun goes back to the queue."""
+        self.is_stopping = True
+        self._workers.recall()
+
+    def release(self, interrupt: Interrupt) -> None:
+        """End what is under way and give it back: RELEASE within its grace period, KILL at once."""
+        for run in list(self._workers.in_flight.values()):
+            self._workers.interrupt(run, interrupt)
+
+    def _settle(self, stops: dict[int, Stop], now: datetime) -> Iterator[tuple[Run, Run, Attempt]]:
+        for claimed, attempt in self._unsettled:
+            run = replace(claimed, stop=stops.get(claimed.number, claimed.stop))
+            after = settle(run, attempt.outcome, now=now, jitter=self._chance())
+            if self._store.settle(run, after, attempt):
+                yield run, after, attempt
+
+    def _account(self, run: Run, after: Run, attempt: Attempt) -> None:
+        self._workers.settled(run)
+        self._told.discard(run.execution)
+        match after.state:
+            case State.COMPLETED:
+                self.tally.completed += 1
+            case State.FAILED:
+                self.tally.failed += 1
+            case State.DEAD:
+                self.tally.dead += 1
+            case State.CANCELLED:
+                self.tally.cancelled += 1
+        self._seconds_a_run += (attempt.duration.total_seconds() - self._seconds_a_run) / 16
+        self._reporter.settled(run, after, attempt)
+
+    def _room(self) -> int:
+        """Return how many runs to claim: for the idle workers, and what they will have started very soon."""
+        if self.is_stopping:
+            return 0
+        workers = self._workers.size
+        ahead = min(_MOST_AHEAD, int(workers * _AHEAD_SECONDS / max(self._seconds_a_run, 1e-6)))
+        return max(workers + ahead - len(self._workers.in_flight), 0)
+
+    def _interrupt(self, run: Run, interrupt: Interrupt) -> None:
+        if run.execution not in self._told:
+            self._told.add(run.execution)
+            self._workers.interrupt(run, interrupt)
+
+    def _found_abandoned(self) -> list[tuple[Run, Attempt]]:
+        return list(abandoned(self._store, self._spool, self.id, now=self._clock()))

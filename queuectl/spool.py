@@ -1,0 +1,67 @@
+"""The files beside the database: what jobs wrote, which attempts are under way, which runners live.
+
+Every name is made of numbers that the queue gave; nothing that a person wrote becomes a path.
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+STREAMS = ("stdout", "stderr")
+
+
+@dataclass(frozen=True, slots=True)
+class Spool:
+    """The folder ``<database>.d``, readable by its owner only."""
+
+    database: str
+
+    @property
+    def root(self) -> str:
+        """The folder itself."""
+        return f"{self.database}.d"
+
+    def prepare(self) -> None:
+        """Make the folders that are missing."""
+        for name in ("running", "output", "runners"):
+            Path(self.root, name).mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def lock(self, execution: str) -> str:
+        """Return the path of the lock that one execution's processes hold."""
+        return f"{self.root}/running/{execution}"
+
+    def output(self, execution: str, stream: str) -> str:
+        """Return the path of what one execution wrote to ``stream``; a thousand runs share a folder."""
+        shard = int(execution.partition(".")[0]) // 1000
+        return f"{self.root}/output/{shard}/{execution}.{stream}"
+
+    def runner_lock(self, runner: int) -> str:
+        """Return the path of the lock that a runner holds as long as it lives."""
+        return f"{self.root}/runners/{runner}.lock"
+
+    def wake(self, runner: int) -> str:
+        """Return the path of the pipe that wakes a runner."""
+        return f"{self.root}/runners/{runner}.wake"
+
+    def wakes(self) -> list[str]:
+        """Return the paths of the pipes of all runners."""
+        try:
+            names = os.listdir(f"{self.root}/runners")
+        except FileNotFoundError:
+            return []
+        return [f"{self.root}/runners/{name}" for name in names if name.endswith(".wake")]
+
+
+def wake_runners(spool: Spool) -> None:
+    """Tell all runners that there is something new in the queue; a runner that is gone is passed over."""
+    for path in spool.wakes():
+        try:
+            pipe = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
+        except OSError:  # nobody reads: the runner died
+            continue
+        try:
+            os.write(pipe, b"!")
+        except BlockingIOError:  # the pipe is full of calls already
+            pass
+        finally:
+            os.close(pipe)
