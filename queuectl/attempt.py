@@ -9,6 +9,7 @@ import select
 import signal
 import socket
 import sys
+import threading
 import time
 from datetime import timedelta
 from enum import StrEnum
@@ -51,11 +52,15 @@ def execute(run: Run, spool: Spool, *, output_limit: int, line: socket.socket | 
     sinks = [Sink(spool.output(run.execution, stream), output_limit) for stream in ("stdout", "stderr")]
     lock: int | None = None
     usage: struct_rusage | None = None
+    outcome: Outcome
     try:
         lock = fence.take(spool.lock(run.execution))
-        process = _Process(run, spool, lock, sinks, line)
-        outcome = process.outcome()
-        usage = process.usage
+        if line is not None and _is_closed(line):  # whoever rescues the run from now on finds the lock
+            outcome = Released()
+        else:
+            process = _Process(run, spool, lock, sinks, line)
+            outcome = process.outcome()
+            usage = process.usage
     except _CannotStart as error:
         outcome = Exited(error.code, str(error))
         sinks[1].write(f"queuectl: {error}\n".encode(errors="backslashreplace"))
@@ -78,7 +83,25 @@ def execute(run: Run, spool: Spool, *, output_limit: int, line: socket.socket | 
     if lock is not None:
         fence.record(lock, attempt)
         os.close(lock)
+        _end_daemons(spool.lock(run.execution), run.spec.grace_period)
     return attempt
+
+
+def _end_daemons(lock: str, grace: float) -> None:
+    """End what left the command's session and so its process group: it still has the lock."""
+    kill_at = time.monotonic() + grace
+    pause = threading.Event()
+    sig = signal.SIGTERM
+    while not fence.end_holders(lock, sig) and time.monotonic() < kill_at + 1.0:
+        pause.wait(0.01)
+        sig = signal.SIGKILL if time.monotonic() >= kill_at else signal.SIGCONT
+
+
+def _is_closed(line: socket.socket) -> bool:
+    try:
+        return not line.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+    except BlockingIOError:
+        return False
 
 
 class _CannotStart(Exception):
@@ -230,6 +253,9 @@ class _Process:
         return status
 
     def _lives(self) -> bool:
+        with contextlib.suppress(ChildProcessError):  # orphans that became ours are reaped by us
+            while os.waitid(os.P_PGID, self._pid, os.WEXITED | os.WNOHANG):
+                pass
         try:
             os.killpg(self._pid, 0)
         except ProcessLookupError:
@@ -266,9 +292,10 @@ def _environment(run: Run, spool: Spool) -> dict[str, str]:
     try:
         from_file = read_env_file(spec.env_file) if spec.env_file else {}
     except (OSError, ValueError) as error:
-        raise _CannotStart(_NOT_EXECUTABLE, f"cannot read `{spec.env_file}`: {error}") from error
+        why = error.strerror if isinstance(error, OSError) else error
+        raise _CannotStart(_NOT_EXECUTABLE, f"cannot read `{spec.env_file}`: {why}") from error
     return {
-        **os.environ,
+        **_own_environment(),
         **from_file,
         **spec.env,
         "QUEUECTL_DB": spool.database,
@@ -280,6 +307,13 @@ def _environment(run: Run, spool: Spool) -> dict[str, str]:
         "QUEUECTL_SCHEDULED_AT": f"{run.scheduled_at:%Y-%m-%dT%H:%M:%SZ}",
         "QUEUECTL_LOCK": spool.lock(run.execution),
     }
+
+
+def _own_environment() -> dict[str, str]:
+    """Return the worker's environment, with the folder of its own programs at the end of the path."""
+    here = os.path.dirname(sys.executable)
+    path = os.environ.get("PATH", os.defpath)
+    return {**os.environ, "PATH": path if here in path.split(os.pathsep) else f"{path}{os.pathsep}{here}"}
 
 
 def _exit_notice(pid: int) -> int:

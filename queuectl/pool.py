@@ -7,6 +7,7 @@ the end of its worker: futures and exit codes are not believed.
 """
 
 import contextlib
+import ctypes
 import multiprocessing
 import os
 import pickle
@@ -33,6 +34,8 @@ _KIND: Final = socket.SOCK_SEQPACKET if sys.platform != "darwin" else socket.SOC
 _LARGEST: Final = 1 << 20
 _SAYS_SO_WITHIN: Final = 1.0  # seconds from taking a run to saying so
 _FENCE_INTERVAL: Final = 0.05
+_STANDARD_STREAMS: Final = 3
+_PR_SET_CHILD_SUBREAPER: Final = 36
 
 
 @dataclass(slots=True)
@@ -122,11 +125,12 @@ class LocalPool:
         return _SAYS_SO_WITHIN if self._missing else None
 
     def close(self) -> None:
-        """End all attempts and all workers."""
-        for slot in self._slots:
+        """End all attempts and all workers; once is enough."""
+        slots, self._slots = self._slots, []
+        for slot in slots:
             self._selector.unregister(slot.line)
             slot.line.close()
-        for slot in self._slots:
+        for slot in slots:
             slot.executor.shutdown(wait=True)
         self._sending.close()
         self._taking.close()
@@ -234,8 +238,14 @@ def _adopt(channel: socket.socket, line: socket.socket) -> None:
     global _channel, _line
     _channel, _line = channel, line
     line.setblocking(True)
+    # What came through the forkserver is inheritable; a job that held our line would hide our death.
+    for name in os.listdir("/dev/fd"):
+        with contextlib.suppress(OSError):
+            os.set_inheritable(int(name), int(name) < _STANDARD_STREAMS)
     for sig in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(sig, signal.SIG_IGN)
+    if sys.platform == "linux":  # daemons of jobs become our children, so that we can reap what we end
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def serve(spool: Spool, output_limit: int) -> None:
@@ -258,6 +268,13 @@ def serve(spool: Spool, output_limit: int) -> None:
             _line.send(pickle.dumps(run.execution))
             attempt = execute(run, spool, output_limit=output_limit, line=_line)
             _line.send(pickle.dumps(attempt, pickle.HIGHEST_PROTOCOL))
+            _reap()
+
+
+def _reap() -> None:
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
 
 
 def _tell(slot: _Slot, interrupt: Interrupt) -> None:

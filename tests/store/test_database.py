@@ -1,3 +1,4 @@
+import re
 import stat
 
 import apsw
@@ -82,9 +83,13 @@ def test_a_path_that_cannot_be_made_is_unavailable(tmp_path):
 
 
 def test_a_database_that_another_program_holds_is_busy(path):
-    with Store(path) as holder, Store(path, busy_timeout=0.01) as store, holder.transaction():
-        with pytest.raises(DatabaseBusy):
-            enqueue(store)
+    with (
+        Store(path) as holder,
+        Store(path, busy_timeout=0.01) as store,
+        holder.transaction(),
+        pytest.raises(DatabaseBusy),
+    ):
+        enqueue(store)
 
 
 def test_two_that_open_a_new_queue_at_once_make_one_schema(path):
@@ -141,8 +146,6 @@ def test_a_hot_statement_searches_an_index_and_sorts_nothing(path, name):
 
 
 def _names(statement):
-    import re
-
     return re.findall(r":(\w+)", statements()[statement])
 
 

@@ -1,0 +1,251 @@
+import os
+import signal
+import socket
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from queuectl import fence
+from queuectl.attempt import Interrupt, execute
+from queuectl.outcome import Cancelled, Exited, Lost, Released, Signalled, TimedOut
+from queuectl.output import read_output
+from tests.support.factories import make_run, make_spec
+from tests.support.waiting import eventually
+
+
+@pytest.fixture
+def attempt(spool):
+    """Execute a command and return its attempt, and what it wrote to stdout and stderr."""
+
+    def run(command, *, line=None, **keys):
+        present = make_run(spec=make_spec(command=command, **keys))
+        ended = execute(present, spool, output_limit=1 << 20, line=line)
+        streams = [b"".join(read_output(spool.output(present.execution, name))) for name in ("stdout", "stderr")]
+        return ended, *streams
+
+    return run
+
+
+def is_running(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return "Z" not in Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+
+
+def test_a_command_s_exit_code_and_both_streams_are_kept_apart(attempt):
+    ended, stdout, stderr = attempt("echo out; echo err >&2; exit 3")
+
+    assert (ended.outcome, stdout, stderr) == (Exited(3), b"out\n", b"err\n")
+    assert (ended.stdout_bytes, ended.stderr_bytes) == (4, 4)
+
+
+def test_an_array_runs_without_a_shell(attempt):
+    ended, stdout, _ = attempt(("printf", "%s|", "a b", "$HOME", "*", "'\"; rm -rf"))
+
+    assert (ended.outcome, stdout) == (Exited(0), b"a b|$HOME|*|'\"; rm -rf|")
+
+
+def test_a_shell_of_one_s_own_runs_the_line(attempt):
+    ended, stdout, _ = attempt("false | true; echo $0", shell=("bash", "-euo", "pipefail", "-c"))
+
+    assert (ended.outcome, stdout) == (Exited(1), b"")
+
+
+def test_bytes_that_are_no_text_are_kept_as_they_are(attempt):
+    _, stdout, _ = attempt(r"printf '\377\000\033[31m'")
+
+    assert stdout == b"\xff\x00\x1b[31m"
+
+
+def test_a_command_that_writes_nothing_leaves_no_file(attempt, spool):
+    attempt("true")
+
+    assert list(Path(spool.root, "output").iterdir()) == []
+
+
+def test_stdin_is_empty(attempt):
+    assert attempt("cat; echo end")[1] == b"end\n"
+
+
+def test_a_job_is_told_who_it_is(attempt):
+    _, stdout, _ = attempt("env | grep ^QUEUECTL_ | sort")
+
+    names = [line.split("=")[0] for line in stdout.decode().splitlines()]
+    assert names == [
+        "QUEUECTL_ATTEMPT",
+        "QUEUECTL_DB",
+        "QUEUECTL_JOB",
+        "QUEUECTL_LOCK",
+        "QUEUECTL_MANIFEST",
+        "QUEUECTL_MAX_ATTEMPTS",
+        "QUEUECTL_RUN_ID",
+        "QUEUECTL_SCHEDULED_AT",
+    ]
+    assert "QUEUECTL_SCHEDULED_AT=2026-12-01T02:00:00Z" in stdout.decode().splitlines()
+
+
+def test_the_job_s_variables_win_over_the_file_s_and_these_over_the_runner_s(attempt, tmp_path, monkeypatch):
+    monkeypatch.setenv("A", "runner"), monkeypatch.setenv("B", "runner"), monkeypatch.setenv("C", "runner")
+    (tmp_path / "secrets.env").write_text("# secrets\nexport B='file'\nC=file\n\n")
+
+    _, stdout, _ = attempt("echo $A $B $C", env={"C": "job"}, env_file=str(tmp_path / "secrets.env"))
+
+    assert stdout == b"runner file job\n"
+
+
+def test_a_job_runs_in_its_folder_and_the_worker_stays_in_its_own(attempt, tmp_path):
+    before = Path.cwd()
+
+    _, stdout, _ = attempt("pwd", cwd=str(tmp_path))
+
+    assert (stdout.decode().strip(), Path.cwd()) == (str(tmp_path), before)
+
+
+@pytest.mark.parametrize(
+    ("command", "keys", "code", "message"),
+    [
+        (("no-such-program",), {}, 127, "cannot start `no-such-program`: not found"),
+        (("/no/such/program",), {}, 127, "cannot start `/no/such/program`: not found"),
+        (("/etc/passwd",), {}, 126, "cannot start `/etc/passwd`: Permission denied"),
+        ("true", {"cwd": "/no/such/folder"}, 126, "cannot start in `/no/such/folder`: no such folder"),
+        (("true", "x" * 200_000), {}, 126, "cannot start `true`: Argument list too long"),
+        ("true", {"env_file": "/no/such.env"}, 126, "cannot read `/no/such.env`: No such file or directory"),
+        ("true", {"shell": ("no-such-shell", "-c")}, 127, "cannot start `no-such-shell`: not found"),
+    ],
+)
+def test_a_command_that_cannot_start_says_why(attempt, command, keys, code, message):
+    ended, _, stderr = attempt(command, **keys)
+
+    assert ended.outcome == Exited(code, message)
+    assert stderr.decode() == f"queuectl: {message}\n"
+
+
+def test_a_signal_that_the_command_got_is_named(attempt):
+    assert attempt("kill -SEGV $$")[0].outcome == Signalled(signal.SIGSEGV)
+
+
+def test_signals_have_their_default_effect_in_a_job(attempt):
+    assert attempt("kill -PIPE $$; kill -INT $$")[0].outcome == Signalled(signal.SIGPIPE)
+
+
+def test_a_time_out_ends_the_whole_tree(attempt, tmp_path):
+    child = tmp_path / "child"
+
+    ended, _, _ = attempt(f"sleep 300 & echo $! > {child}; wait", timeout=0.3, grace_period=5)
+
+    assert ended.outcome == TimedOut(0.3)
+    assert not is_running(int(child.read_text()))
+
+
+def test_what_ignores_sigterm_is_killed_after_the_grace_period(attempt, tmp_path):
+    child = tmp_path / "child"
+    command = f"trap '' TERM; (trap '' TERM; sleep 300) & echo $! > {child}; while :; do sleep 1; done"
+
+    ended, _, _ = attempt(command, timeout=0.2, grace_period=0.2)
+
+    assert ended.outcome == TimedOut(0.2)
+    assert not is_running(int(child.read_text()))
+
+
+def test_a_stopped_process_is_ended_too(attempt):
+    ended, _, _ = attempt("kill -STOP $$; sleep 300", timeout=0.2, grace_period=5)
+
+    assert ended.outcome == TimedOut(0.2)
+
+
+def test_a_job_may_clean_up_when_its_time_is_over(attempt):
+    ended, stdout, _ = attempt("trap 'echo bye; exit 0' TERM; sleep 300 & wait", timeout=0.2)
+
+    assert (ended.outcome, stdout) == (TimedOut(0.2), b"bye\n")
+
+
+def test_a_background_child_that_holds_the_pipes_does_not_hold_the_worker(attempt, tmp_path):
+    child = tmp_path / "child"
+    began = time.monotonic()
+
+    ended, stdout, _ = attempt(f"sleep 300 & echo $! > {child}; echo done")
+
+    assert (ended.outcome, stdout) == (Exited(0), b"done\n")
+    assert time.monotonic() - began < 60
+    assert not is_running(int(child.read_text()))
+
+
+def test_a_daemon_that_left_the_session_is_ended_too(attempt, tmp_path):
+    child = tmp_path / "child"
+    script = f"setsid sh -c 'echo $$ > {child}; exec sleep 300' & while [ ! -s {child} ]; do sleep 0.01; done"
+
+    ended, _, _ = attempt(script, grace_period=0.2)
+
+    assert ended.outcome == Exited(0)
+    eventually(lambda: not is_running(int(child.read_text())))
+
+
+@pytest.mark.parametrize(
+    ("interrupt", "outcome"),
+    [(Interrupt.CANCEL, Cancelled()), (Interrupt.RELEASE, Released()), (Interrupt.KILL, Released())],
+)
+def test_an_interrupt_ends_the_attempt(attempt, interrupt, outcome):
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with ours, theirs:
+        ours.send(f"{interrupt} 1.7".encode())
+
+        assert attempt("sleep 300", line=theirs)[0].outcome == outcome
+
+
+def test_an_interrupt_for_another_execution_is_not_heeded(attempt):
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with ours, theirs:
+        ours.send(f"{Interrupt.KILL} 1.6".encode())
+
+        assert attempt("true; sleep 0.1", line=theirs)[0].outcome == Exited(0)
+
+
+def test_an_attempt_whose_runner_has_died_is_ended(attempt):
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with theirs:
+        threading.Timer(0.2, ours.close).start()
+
+        assert attempt("sleep 300", line=theirs)[0].outcome == Lost("the runner died")
+
+
+def test_an_attempt_is_not_begun_for_a_runner_that_is_dead_already(attempt, tmp_path):
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    ours.close()
+    with theirs:
+        ended, _, _ = attempt(f"touch {tmp_path}/effect", line=theirs)
+
+    assert (ended.outcome, (tmp_path / "effect").exists()) == (Released(), False)
+
+
+def test_the_run_lock_is_held_by_the_job_and_free_afterwards(attempt, spool):
+    lock = spool.lock("1.7")
+    held = []
+    threading.Thread(target=lambda: held.append(eventually(lambda: fence.is_held(lock)))).start()
+
+    ended, _, _ = attempt("sleep 0.5")
+
+    assert (held, fence.is_held(lock)) == ([True], False)
+    assert fence.recorded(lock) == ended
+
+
+def test_an_execution_begins_once(attempt):
+    attempt("true")
+
+    assert attempt("true")[0].outcome == Lost("the attempt could not be prepared: File exists")
+
+
+def test_a_gigabyte_would_not_fit_and_the_beginning_and_the_end_are_kept(spool):
+    run = make_run(spec=make_spec(command="seq 1 100000"))
+
+    ended = execute(run, spool, output_limit=2000)
+    kept = b"".join(read_output(spool.output(run.execution, "stdout")))
+
+    whole = "".join(f"{number}\n" for number in range(1, 100_001)).encode()
+    assert ended.stdout_bytes == len(whole)
+    assert kept.startswith(whole[:1000])
+    assert kept.endswith(whole[-1000:])
+    assert f"[… {len(whole) - 2000:,} bytes dropped by queuectl …]".encode() in kept

@@ -1,0 +1,139 @@
+"""The local pool with real worker processes."""
+
+import os
+import selectors
+import signal
+from pathlib import Path
+
+import pytest
+
+from queuectl.attempt import Interrupt
+from queuectl.outcome import Cancelled, Exited, Lost, Released
+from queuectl.pool import LocalPool
+from tests.support.factories import make_run, make_spec
+from tests.support.waiting import eventually
+
+
+@pytest.fixture
+def pool(spool):
+    with selectors.DefaultSelector() as selector:
+        opened = LocalPool(2, spool, selector, output_limit=1 << 20)
+        yield opened
+        opened.close()
+
+
+def runs(*commands, **keys):
+    return [
+        make_run(number=number, id=f"r{number}", spec=make_spec(command=command, **keys))
+        for number, command in enumerate(commands, start=1)
+    ]
+
+
+def answers(pool, count):
+    """Collect so many answers; return the outcomes by the number of the run."""
+    found = {}
+
+    def collect():
+        found.update({run.number: attempt.outcome for run, attempt in pool.collect()})
+        return len(found) >= count
+
+    eventually(collect)
+    return found
+
+
+def worker_of(marker):
+    """Return the pid of the worker that started the job which wrote its parent's pid to ``marker``."""
+    return int(eventually(lambda: marker.exists() and marker.read_text().strip()))
+
+
+def test_every_run_is_answered_once(pool):
+    pool.start(runs(*[f"exit {number % 3}" for number in range(1, 21)]))
+
+    assert answers(pool, 20) == {number: Exited(number % 3) for number in range(1, 21)}
+    assert (pool.in_flight, pool.collect()) == ({}, [])
+
+
+def test_no_run_waits_behind_a_long_one_while_a_worker_idles(pool):
+    pool.start(runs("sleep 30", "true", "true", "true"))
+
+    assert answers(pool, 3) == {2: Exited(0), 3: Exited(0), 4: Exited(0)}
+
+
+def test_a_killed_worker_costs_its_own_attempt_only(pool, tmp_path):
+    marker = tmp_path / "worker"
+    pool.start(runs(f"echo $PPID > {marker}; sleep 300", "sleep 0.3", "true"))
+
+    os.kill(worker_of(marker), signal.SIGKILL)
+
+    assert answers(pool, 3) == {1: Lost("its worker was killed"), 2: Exited(0), 3: Exited(0)}
+
+
+def test_the_job_of_a_killed_worker_is_ended_before_it_is_called_lost(pool, tmp_path):
+    marker = tmp_path / "pids"
+    pool.start(runs(f"echo $PPID $$ > {marker}; sleep 300"))
+    worker, job = (int(pid) for pid in eventually(lambda: marker.exists() and marker.read_text().split()))
+
+    os.kill(worker, signal.SIGKILL)
+    answers(pool, 1)
+
+    assert not Path(f"/proc/{job}").exists() or "Z" in Path(f"/proc/{job}/stat").read_text()
+
+
+def test_a_pool_whose_workers_were_all_killed_goes_on(pool, tmp_path):
+    markers = [tmp_path / "first", tmp_path / "second"]
+    pool.start(runs(*[f"echo $PPID > {marker}; sleep 300" for marker in markers], "true"))
+
+    for marker in markers:
+        os.kill(worker_of(marker), signal.SIGKILL)
+
+    assert answers(pool, 3)[3] == Exited(0)
+
+
+def test_an_interrupt_reaches_the_one_run_it_is_for(pool):
+    first, second = runs("sleep 300", "sleep 0.5")
+    pool.start([first, second])
+
+    pool.interrupt(first, Interrupt.CANCEL)
+
+    assert answers(pool, 2) == {1: Cancelled(), 2: Exited(0)}
+
+
+def test_an_interrupt_waits_for_a_run_that_has_not_begun(pool):
+    first, second, third = runs("sleep 0.3", "sleep 0.3", "sleep 300")
+    pool.start([first, second, third])
+
+    pool.interrupt(third, Interrupt.CANCEL)
+
+    assert answers(pool, 3)[3] == Cancelled()
+
+
+def test_what_has_not_begun_can_be_recalled(pool, tmp_path):
+    marker = tmp_path / "began"
+    pool.start(runs(f"touch {marker}1; sleep 1", f"touch {marker}2; sleep 1", f"touch {marker}3"))
+    eventually(lambda: Path(f"{marker}1").exists() and Path(f"{marker}2").exists())
+
+    pool.recall()
+
+    assert answers(pool, 3) == {1: Exited(0), 2: Exited(0), 3: Released()}
+    assert not Path(f"{marker}3").exists()
+
+
+def test_workers_ignore_the_signals_that_a_terminal_sends_to_all(pool, tmp_path):
+    marker = tmp_path / "worker"
+    pool.start(runs(f"echo $PPID > {marker}; sleep 0.5"))
+    worker = worker_of(marker)
+
+    for sig in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        os.kill(worker, sig)
+
+    assert answers(pool, 1) == {1: Exited(0)}
+
+
+def test_closing_the_pool_ends_what_runs(pool, tmp_path):
+    marker = tmp_path / "job"
+    pool.start(runs(f"echo $$ > {marker}; sleep 300"))
+    job = worker_of(marker)
+
+    pool.close()
+
+    eventually(lambda: not Path(f"/proc/{job}").exists())

@@ -1,0 +1,205 @@
+"""The runner's round, called one at a time against a real queue."""
+
+from concurrent.futures import BrokenExecutor
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import pytest
+
+from queuectl.errors import DatabaseBusy
+from queuectl.executors import ExecutorWorkers
+from queuectl.job import State
+from queuectl.lifecycle import cancel
+from queuectl.runner import Runner
+from queuectl.spool import Spool
+from queuectl.store import Store
+from tests.support.clocks import ManualClock
+from tests.support.factories import NOW, make_attempt
+from tests.support.inline import HeldExecutor, InlineExecutor
+from tests.support.queue import enqueue, register
+
+
+@dataclass
+class Listener:
+    lines: list = field(default_factory=list)
+    troubles: list = field(default_factory=list)
+
+    def settled(self, run, after, attempt):
+        self.lines.append((run.id, after.state))
+
+    def troubled(self, error):
+        self.troubles.append(error)
+
+
+@pytest.fixture
+def store(tmp_path):
+    with Store(tmp_path / "queue.db", busy_timeout=0.01) as opened:
+        yield opened
+
+
+@pytest.fixture
+def clock():
+    return ManualClock()
+
+
+@pytest.fixture
+def listener():
+    return Listener()
+
+
+@pytest.fixture
+def make_runner(store, clock, listener):
+    def make(executor, size=1):
+        spool = Spool(str(store.path))
+        spool.prepare()
+        workers = ExecutorWorkers(executor, size, spool, output_limit=1 << 20, wake=lambda: None)
+        return Runner(store, workers, spool, id=register(store), clock=clock, chance=lambda: 0.0, reporter=listener)
+
+    return make
+
+
+def test_a_round_starts_what_is_due_and_the_next_one_settles_it(store, make_runner, listener):
+    run = enqueue(store)
+    runner = make_runner(InlineExecutor())
+
+    runner.round()
+    assert store.run(run.id).state is State.PROCESSING
+    runner.round()
+
+    assert (store.run(run.id).state, listener.lines) == (State.COMPLETED, [(run.id, State.COMPLETED)])
+
+
+def test_a_job_that_succeeds_on_its_third_attempt_waits_longer_each_time(store, make_runner, clock, tmp_path):
+    counter = tmp_path / "count"
+    run = enqueue(store, command=f"echo x >> {counter}; [ $(wc -l < {counter}) -ge 3 ]")
+    runner = make_runner(InlineExecutor())
+    due = []
+
+    for _ in range(3):
+        runner.round()
+        due.append(runner.round())
+        clock.advance(seconds=60)
+
+    assert due == [NOW + timedelta(seconds=2), NOW + timedelta(seconds=60 + 4), None]
+    assert [attempt.number for attempt in store.attempts(run)] == [1, 2, 3]
+    assert store.run(run.id).state is State.COMPLETED
+
+
+def test_a_runner_claims_no_more_than_its_workers_can_start(store, make_runner):
+    for _ in range(5):
+        enqueue(store)
+    runner = make_runner(HeldExecutor(), size=2)
+
+    runner.round()
+    runner.round()
+
+    assert store.counts()[State.PROCESSING] == 2
+
+
+def test_a_round_says_when_the_next_run_is_due_if_a_worker_is_free_for_it(store, make_runner):
+    later = NOW + timedelta(minutes=1)
+    enqueue(store)
+    enqueue(store, run_at=later)
+
+    assert make_runner(HeldExecutor(), size=2).round() == later
+    assert make_runner(HeldExecutor(), size=1).round() == later
+
+
+def test_an_exception_out_of_a_future_means_that_the_attempt_is_lost(store, make_runner):
+    run = enqueue(store)
+    executor = HeldExecutor()
+    runner = make_runner(executor)
+    runner.round()
+
+    executor.futures[0].set_exception(BrokenExecutor("the cluster is gone"))
+    runner.round()
+
+    assert store.run(run.id).reason == "lost: BrokenExecutor: the cluster is gone"
+
+
+def test_a_stopping_runner_gives_back_what_has_not_begun_and_claims_nothing(store, make_runner):
+    run = enqueue(store)
+    runner = make_runner(HeldExecutor())
+    runner.round()
+
+    runner.stop()
+    runner.round()
+    runner.round()
+
+    after = store.run(run.id)
+    assert (after.state, after.attempts, runner.is_idle()) == (State.PENDING, 0, True)
+
+
+def test_a_cancel_that_comes_with_the_end_of_a_failed_attempt_is_not_lost(store, make_runner):
+    run = enqueue(store)
+    executor = HeldExecutor()
+    runner = make_runner(executor)
+    runner.round()
+    running = store.run(run.id)
+    store.change(running, cancel(running, now=NOW))
+
+    executor.futures[0].set_exception(BrokenExecutor("gone"))
+    runner.round()
+
+    assert store.run(run.id).state is State.CANCELLED
+
+
+def test_a_busy_database_costs_no_outcome(store, make_runner, listener, tmp_path):
+    run = enqueue(store)
+    runner = make_runner(InlineExecutor())
+    runner.round()
+
+    with Store(store.path) as other, other.transaction():
+        runner.round()
+    runner.round()
+
+    assert [type(error) for error in listener.troubles] == [DatabaseBusy]
+    assert store.run(run.id).state is State.COMPLETED
+
+
+def test_a_run_of_a_dead_runner_that_had_not_begun_goes_back_uncharged(store, make_runner):
+    run = enqueue(store)
+    make_runner(HeldExecutor()).round()  # and is never heard of again
+
+    rescuer = make_runner(HeldExecutor())
+    rescuer.stop()
+    rescuer.round(beat=True)
+
+    after = store.run(run.id)
+    assert (after.state, after.attempts) == (State.PENDING, 0)
+
+
+def test_a_run_whose_end_was_written_down_is_settled_from_it_and_not_run_again(store, make_runner, tmp_path):
+    run = enqueue(store, command=f"echo x >> {tmp_path}/effect")
+    make_runner(InlineExecutor()).round()  # executes, and dies before it settles
+
+    make_runner(InlineExecutor()).round(beat=True)
+
+    assert store.run(run.id).state is State.COMPLETED
+    assert (tmp_path / "effect").read_text() == "x\n"
+
+
+def test_a_dead_runner_with_nothing_left_is_recorded_as_stopped(store, make_runner):
+    dead = make_runner(InlineExecutor())
+
+    rescuer = make_runner(InlineExecutor())
+    rescuer.round(beat=True)
+
+    assert [runner.id for runner in store.running_runners()] == [rescuer.id]
+    assert dead.id != rescuer.id
+
+
+def test_a_stale_answer_does_not_disturb_a_run_that_was_rescued(store, make_runner):
+    run = enqueue(store)
+    executor = HeldExecutor()
+    slow = make_runner(executor)
+    slow.round()
+    claimed = store.run(run.id)
+    rescuer = make_runner(HeldExecutor())
+    rescuer.round(beat=True)
+    rescuer.round()
+
+    executor.futures[0].set_result(make_attempt(claimed))
+    slow.round()
+
+    assert (store.run(run.id).state, store.run(run.id).runner) == (State.PROCESSING, rescuer.id)
