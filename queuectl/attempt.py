@@ -9,8 +9,8 @@ import select
 import signal
 import socket
 import sys
-import threading
 import time
+from collections.abc import Mapping
 from datetime import timedelta
 from enum import StrEnum
 from shutil import which
@@ -42,11 +42,19 @@ class Interrupt(StrEnum):
     KILL = "kill"  # the runner stops at once
 
 
-def execute(run: Run, spool: Spool, *, output_limit: int, line: socket.socket | None = None) -> Attempt:
+def execute(
+    run: Run,
+    spool: Spool,
+    *,
+    output_limit: int,
+    environ: Mapping[str, str] | None = None,
+    line: socket.socket | None = None,
+) -> Attempt:
     """Run the command of ``run`` once and return the attempt as it ended.
 
-    Interrupts come by ``line``; when its other end closes, the runner has died and the attempt is ended.
-    The end is written into the run lock before it is returned.
+    ``environ`` is what the job's own variables are added to; if there is none, this process's. Interrupts come
+    by ``line``; when its other end closes, the runner has died and the attempt is ended. The end is written
+    into the run lock before it is returned.
     """
     started_at, began = clock.now(), time.monotonic()
     sinks = [Sink(spool.output(run.execution, stream), output_limit) for stream in ("stdout", "stderr")]
@@ -58,7 +66,8 @@ def execute(run: Run, spool: Spool, *, output_limit: int, line: socket.socket | 
         if line is not None and _is_closed(line):  # whoever rescues the run from now on finds the lock
             outcome = Released()
         else:
-            process = _Process(run, spool, lock, sinks, line)
+            environment = _environment(run, spool, own_environment() if environ is None else environ)
+            process = _Process(run, environment, lock, sinks, line)
             outcome = process.outcome()
             usage = process.usage
     except _CannotStart as error:
@@ -90,10 +99,9 @@ def execute(run: Run, spool: Spool, *, output_limit: int, line: socket.socket | 
 def _end_daemons(lock: str, grace: float) -> None:
     """End what left the command's session and so its process group: it still has the lock."""
     kill_at = time.monotonic() + grace
-    pause = threading.Event()
     sig = signal.SIGTERM
     while not fence.end_holders(lock, sig) and time.monotonic() < kill_at + 1.0:
-        pause.wait(0.01)
+        time.sleep(0.01)  # noqa: TID251 - nothing tells us when somebody else's child ends
         sig = signal.SIGKILL if time.monotonic() >= kill_at else signal.SIGCONT
 
 
@@ -113,7 +121,9 @@ class _CannotStart(Exception):
 class _Process:
     """The process tree of one attempt."""
 
-    def __init__(self, run: Run, spool: Spool, lock: int, sinks: list[Sink], line: socket.socket | None) -> None:
+    def __init__(
+        self, run: Run, environment: Mapping[str, str], lock: int, sinks: list[Sink], line: socket.socket | None
+    ) -> None:
         self.usage: struct_rusage | None = None
         self._run = run
         self._line = line
@@ -121,7 +131,7 @@ class _Process:
         self._ending: Outcome | None = None
         self._kill_at: float | None = None
         self._streams: dict[int, Sink] = {}
-        self._pid = self._spawn(_environment(run, spool), lock, sinks)
+        self._pid = self._spawn(environment, lock, sinks)
         self._exit = _exit_notice(self._pid)
         self._end_at = None if run.spec.timeout is None else time.monotonic() + run.spec.timeout
         self._poll = select.poll()
@@ -151,7 +161,7 @@ class _Process:
             return Signalled(os.WTERMSIG(status))
         return Exited(os.waitstatus_to_exitcode(status))
 
-    def _spawn(self, environment: dict[str, str], lock: int, sinks: list[Sink]) -> int:
+    def _spawn(self, environment: Mapping[str, str], lock: int, sinks: list[Sink]) -> int:
         argv = self._run.spec.argv
         program = which(argv[0], path=environment.get("PATH")) if "/" not in argv[0] else argv[0]
         pipes = [os.pipe() for _ in sinks]
@@ -286,8 +296,8 @@ class _Process:
             os.close(descriptor)
 
 
-def _environment(run: Run, spool: Spool) -> dict[str, str]:
-    """Return the runner's environment, then the env_file's, then the job's, then ours."""
+def _environment(run: Run, spool: Spool, environ: Mapping[str, str]) -> dict[str, str]:
+    """Return ``environ``, then the env_file's variables, then the job's, then ours."""
     spec = run.spec
     try:
         from_file = read_env_file(spec.env_file) if spec.env_file else {}
@@ -295,7 +305,7 @@ def _environment(run: Run, spool: Spool) -> dict[str, str]:
         why = error.strerror if isinstance(error, OSError) else error
         raise _CannotStart(_NOT_EXECUTABLE, f"cannot read `{spec.env_file}`: {why}") from error
     return {
-        **_own_environment(),
+        **environ,
         **from_file,
         **spec.env,
         "QUEUECTL_DB": spool.database,
@@ -309,8 +319,8 @@ def _environment(run: Run, spool: Spool) -> dict[str, str]:
     }
 
 
-def _own_environment() -> dict[str, str]:
-    """Return the worker's environment, with the folder of its own programs at the end of the path."""
+def own_environment() -> dict[str, str]:
+    """Return this process's environment, with the folder of its own programs at the end of the path."""
     here = os.path.dirname(sys.executable)
     path = os.environ.get("PATH", os.defpath)
     return {**os.environ, "PATH": path if here in path.split(os.pathsep) else f"{path}{os.pathsep}{here}"}

@@ -23,6 +23,10 @@ class QueuectlError(Exception):
         super().__init__(message)
         self.hint = hint
 
+    def detailed(self) -> str:
+        """Return the message as a terminal has room for it."""
+        return str(self)
+
 
 class NotFound(QueuectlError):
     """What a person named does not exist."""

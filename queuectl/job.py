@@ -44,7 +44,7 @@ class Stop(StrEnum):
     AFTER_ATTEMPT = "after attempt"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)  # no slots: those make it slow to pickle
 class JobSpec:
     """Everything an attempt needs to know; durations are in seconds.
 
@@ -137,7 +137,7 @@ class NewRun:
     reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)  # no slots: those make it slow to pickle
 class Run:
     """One occurrence in the queue.
 
@@ -180,7 +180,7 @@ class Run:
         return f"{self.number}.{self.lease}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)  # no slots: those make it slow to pickle
 class Attempt:
     """One execution of a run's command, as it ended.
 

@@ -79,6 +79,12 @@ def read_output(path: str) -> Iterator[bytes]:
     yield kept
 
 
+def remove_output(path: str) -> None:
+    """Remove what is kept of a stream, if anything is."""
+    for each in (path, path + ".tail"):
+        Path(each).unlink(missing_ok=True)
+
+
 def _make(path: str) -> int:
     try:
         return os.open(path, _FLAGS, 0o600)

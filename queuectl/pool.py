@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from queuectl import fence
-from queuectl.attempt import Interrupt, execute
+from queuectl.attempt import Interrupt, execute, own_environment
 from queuectl.executors import Answer, lost, unfinished
 from queuectl.job import Attempt, Run
 from queuectl.outcome import Released
@@ -253,6 +253,7 @@ def serve(spool: Spool, output_limit: int) -> None:
     waiting = select.poll()
     waiting.register(_channel, select.POLLIN)
     waiting.register(_line, select.POLLIN)
+    environ = own_environment()
     with contextlib.suppress(ConnectionError):
         while True:
             try:
@@ -266,7 +267,7 @@ def serve(spool: Spool, output_limit: int) -> None:
                 return
             run: Run = pickle.loads(message)
             _line.send(pickle.dumps(run.execution))
-            attempt = execute(run, spool, output_limit=output_limit, line=_line)
+            attempt = execute(run, spool, output_limit=output_limit, environ=environ, line=_line)
             _line.send(pickle.dumps(attempt, pickle.HIGHEST_PROTOCOL))
             _reap()
 

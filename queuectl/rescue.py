@@ -11,24 +11,31 @@ from queuectl.spool import Spool
 from queuectl.store import Store
 
 
-def abandoned(store: Store, spool: Spool, runner: int, *, now: datetime) -> Iterator[tuple[Run, Attempt]]:
+def abandoned(store: Store, spool: Spool, runner: int) -> Iterator[tuple[Run, Attempt]]:
     """Yield the runs of dead runners, each with its attempt as far as it is known, ready to be settled.
 
-    A run of which a process still lives is left out, its processes are ended, and the next call sees to it. A
-    dead runner with nothing left is recorded as stopped. ``runner`` is the caller's own id.
+    A run of which a process still lives is left out, its processes are ended, and the next call sees to it.
+    ``runner`` is the caller's own id.
     """
-    for other in store.running_runners():
-        if other.id == runner or presence.is_alive(spool, other.id):
-            continue
-        runs = store.processing_runs(other.id)
-        if not runs:
-            store.stop_runner(other.id, now=now)
-            fence.forget(spool.runner_lock(other.id))
-            fence.forget(spool.wake(other.id))
-        for run in runs:
+    for dead in _dead_runners(store, spool, runner):
+        for run in store.processing_runs(dead):
             attempt = _account_of(run, spool)
             if attempt is not None:
                 yield run, attempt
+
+
+def bury(store: Store, spool: Spool, runner: int, *, now: datetime) -> None:
+    """Record the dead runners of which nothing is left as stopped, and remove their files."""
+    for dead in _dead_runners(store, spool, runner):
+        if not store.processing_runs(dead):
+            store.stop_runner(dead, now=now)
+            fence.forget(spool.runner_lock(dead))
+            fence.forget(spool.wake(dead))
+
+
+def _dead_runners(store: Store, spool: Spool, runner: int) -> list[int]:
+    others = [other.id for other in store.running_runners() if other.id != runner]
+    return [other for other in others if not presence.is_alive(spool, other)]
 
 
 def _account_of(run: Run, spool: Spool) -> Attempt | None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)  # no slots: those make it slow to pickle
 class RetryPolicy:
     """The rules for retrying one job; durations are in seconds.
 

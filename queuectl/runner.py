@@ -10,7 +10,7 @@ from queuectl.errors import DatabaseBusy, DatabaseUnavailable
 from queuectl.executors import Workers
 from queuectl.job import Attempt, Run, State, Stop
 from queuectl.lifecycle import settle
-from queuectl.rescue import abandoned
+from queuectl.rescue import abandoned, bury
 from queuectl.spool import Spool
 from queuectl.store import Store
 
@@ -81,11 +81,13 @@ class Runner:
         try:
             if beat:
                 self._store.beat(self.id, now=now)
-                self._unsettled += self._found_abandoned()
+                self._unsettled += abandoned(self._store, self._spool, self.id)
             with self._store.transaction():
                 stops = self._store.stops(self.id)
                 settled = list(self._settle(stops, now))
                 claimed = self._store.claim(limit=self._room(), runner=self.id, now=now)
+            if beat:
+                bury(self._store, self._spool, self.id, now=now)
             next_due = self._store.next_due() if self._room() > len(claimed) else None
         except (DatabaseBusy, DatabaseUnavailable) as error:
             self._reporter.troubled(error)
@@ -123,7 +125,7 @@ class Runner:
 
     def _settle(self, stops: dict[int, Stop], now: datetime) -> Iterator[tuple[Run, Run, Attempt]]:
         for claimed, attempt in self._unsettled:
-            run = replace(claimed, stop=stops.get(claimed.number, claimed.stop))
+            run = replace(claimed, stop=stops[claimed.number]) if claimed.number in stops else claimed
             after = settle(run, attempt.outcome, now=now, jitter=self._chance())
             if self._store.settle(run, after, attempt):
                 yield run, after, attempt
@@ -155,6 +157,3 @@ class Runner:
         if run.execution not in self._told:
             self._told.add(run.execution)
             self._workers.interrupt(run, interrupt)
-
-    def _found_abandoned(self) -> list[tuple[Run, Attempt]]:
-        return list(abandoned(self._store, self._spool, self.id, now=self._clock()))

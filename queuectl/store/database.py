@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Self
@@ -12,6 +13,8 @@ from queuectl.errors import DatabaseBusy, DatabaseUnavailable, QueuectlError
 from queuectl.store.statements import migrations, statements
 
 _APPLICATION_ID: Final = 0x71637431  # "qct1", so that `file` and we can tell whose database it is
+
+_BUSY_PAUSE: Final = 0.005
 
 Parameters = Mapping[str, Any]
 
@@ -27,6 +30,7 @@ class Database:
     def __init__(self, path: Path, *, create: bool = True, busy_timeout: float = 5.0) -> None:
         """Open the queue at ``path``; without ``create`` a missing one reads as empty and is not made."""
         self.path = path
+        self._busy_timeout = busy_timeout
         self._statements = statements()
         self._is_within = False
         where = str(path)
@@ -138,8 +142,7 @@ class Database:
         steps = migrations()
         if self._version() == len(steps):
             return
-        if self._version() == 0:
-            self._connection.execute("PRAGMA journal_mode = WAL")
+        self._use_wal()
         with self.transaction():
             for number, step in enumerate(steps, start=1):
                 if number > self._version():  # asked again: another process may have been quicker
@@ -147,11 +150,26 @@ class Database:
                     self._connection.execute(f"PRAGMA user_version = {number}")
             self._connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
 
+    def _use_wal(self) -> None:
+        """Switch to write-ahead logging; SQLite does not wait when several open a new queue at once, so we do."""
+        deadline = time.monotonic() + self._busy_timeout
+        while True:
+            try:
+                self._connection.execute("PRAGMA journal_mode = WAL")
+            except apsw.BusyError:
+                if time.monotonic() >= deadline:
+                    raise
+                time.sleep(_BUSY_PAUSE)  # noqa: TID251 - nothing tells us when the others are done
+            else:
+                return
+
     def _version(self) -> int:
         """Return the schema version of the file, 0 if it is empty; refuse a file that is not for us."""
-        version: int = self._connection.pragma("user_version")
-        owner: int = self._connection.pragma("application_id")
-        if owner != _APPLICATION_ID and (version or self._connection.execute("SELECT 1 FROM sqlite_schema").fetchall()):
+        with self.snapshot():  # another process may be making the schema at this moment
+            version: int = self._connection.pragma("user_version")
+            owner: int = self._connection.pragma("application_id")
+            is_used = bool(version or self._connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchall())
+        if owner != _APPLICATION_ID and is_used:
             raise DatabaseUnavailable(
                 f"`{self.path}` is a database of another program",
                 hint="name the queue's own database with `--db` or `QUEUECTL_DB`",

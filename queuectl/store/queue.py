@@ -102,10 +102,12 @@ class Queue(Database):
             )
         )
 
-    def purge(self, runs: Sequence[Run]) -> int:
-        """Delete runs and their attempts, unless their state changed meanwhile; return how many went."""
+    def purge(self, runs: Sequence[Run]) -> list[Run]:
+        """Delete runs and their attempts, unless their state changed meanwhile; return those that went."""
         with self.transaction():
-            return len(self._many("delete_run", [{"number": run.number, "state": run.state} for run in runs]))
+            rows = self._many("delete_run", [{"number": run.number, "state": run.state} for run in runs])
+        gone = {number for (number,) in rows}
+        return [run for run in runs if run.number in gone]
 
     def stops(self, runner: int) -> dict[int, Stop]:
         """Return what this runner is asked to do with attempts under way, by the number of the run."""

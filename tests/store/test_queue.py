@@ -35,7 +35,7 @@ def test_an_id_is_given_once_and_a_batch_that_has_it_twice_leaves_nothing(store)
 def test_the_number_of_a_purged_run_is_not_given_again(store):
     run = enqueue(store, retries=0)
     dead = finish(store, claim(store), Exited(1))
-    assert store.purge([dead]) == 1
+    assert store.purge([dead]) == [dead]
 
     assert enqueue(store).number == run.number + 1
 
@@ -170,7 +170,7 @@ def test_only_runs_that_are_still_in_their_state_are_purged(store):
     dead = finish(store, claim(store), Exited(1))
     store.change(dead, requeue(dead, dead.spec, now=NOW))
 
-    assert store.purge([dead]) == 0
+    assert store.purge([dead]) == []
     assert store.run(dead.id).state is State.PENDING
 
 
