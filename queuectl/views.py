@@ -1,0 +1,93 @@
+"""Read models for people and other programs: what a run, an attempt and a job look like from outside.
+
+The keys of these records are an interface: they are added to, never renamed.
+"""
+
+from typing import Any
+
+from queuectl import presence
+from queuectl.job import Attempt, Run, State
+from queuectl.plan import StoredJob
+from queuectl.records import attempt_to_record
+from queuectl.spool import Spool
+from queuectl.store import Store
+
+_TITLE_LENGTH = 40
+
+
+def run_title(run: Run) -> str:
+    """Return what a person knows a run by: its job, or the beginning of an ad-hoc run's command."""
+    if run.job:
+        return run.job
+    command = run.spec.command
+    text = command if isinstance(command, str) else " ".join(command)
+    return text if len(text) <= _TITLE_LENGTH else text[: _TITLE_LENGTH - 1] + "…"
+
+
+def run_record(run: Run) -> dict[str, Any]:
+    """Return a run for `--json`; ``id`` to ``updated_at`` come first and are there in every version."""
+    spec = run.spec
+    return {
+        "id": run.id,
+        "command": spec.command,
+        "state": run.state,
+        "attempts": run.attempts,
+        "max_retries": spec.retry.retries,
+        "created_at": run.created_at,
+        "updated_at": run.updated_at,
+        "job": run.job,
+        "manifest": run.manifest,
+        "priority": spec.priority,
+        "tags": list(spec.tags),
+        "scheduled_at": run.scheduled_at,
+        "run_at": run.run_at,
+        "started_at": run.started_at,
+        "finished_at": run.finished_at,
+        "reason": run.reason,
+    }
+
+
+def attempt_record(attempt: Attempt) -> dict[str, Any]:
+    """Return an attempt for `--json`."""
+    record = attempt_to_record(attempt)
+    hidden = {"lease", "started_at", "finished_at"}
+    return {key: value for key, value in record.items() if key not in hidden} | {
+        "started_at": attempt.started_at,
+        "finished_at": attempt.finished_at,
+        "seconds": attempt.duration.total_seconds(),
+    }
+
+
+def job_record(stored: StoredJob) -> dict[str, Any]:
+    """Return a declared job for `--json`, with its newest run."""
+    job, latest = stored.job, stored.latest
+    return {
+        "job": job.full_name,
+        "manifest": job.manifest,
+        "enabled": job.enabled,
+        "revision": job.revision,
+        "run_at": job.run_at,
+        "latest_run": latest and run_record(latest),
+        "spec": job.spec.to_dict(),
+    }
+
+
+def status_record(store: Store) -> dict[str, Any]:
+    """Return the state of the queue as a whole: counts, the next due time, the runners and whether they live."""
+    spool, _counts = Spool(str(store.path)), store.counts()
+    return {
+        "runs": {state: count for state in State for found, count in store.counts().items() if found is state},
+        "next_due": store.next_due(),
+        "runners": [
+            {
+                "id": runner.id,
+                "host": runner.host,
+                "pid": runner.pid,
+                "workers": runner.workers,
+                "started_at": runner.started_at,
+                "heartbeat_at": runner.heartbeat_at,
+                "alive": presence.is_alive(spool, runner.id),
+            }
+            for runner in store.running_runners()
+        ],
+    }
