@@ -64,7 +64,7 @@ def execute(
     try:
         lock = fence.take(spool.lock(run.execution))
         if line is not None and _is_closed(line):  # whoever rescues the run from now on finds the lock
-            outcome = Released()
+            outcome = Released(began=False)
         else:
             environment = _environment(run, spool, own_environment() if environ is None else environ)
             process = _Process(run, environment, lock, sinks, line)

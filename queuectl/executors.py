@@ -117,7 +117,7 @@ class ExecutorWorkers:
 
 def _attempt_of(run: Run, future: Future[Attempt]) -> Attempt:
     if future.cancelled():
-        return unfinished(run, Released())
+        return unfinished(run, Released(began=False))
     error = future.exception()
     return lost(run, f"{type(error).__name__}: {error}") if error else future.result()
 

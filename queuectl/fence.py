@@ -83,7 +83,10 @@ def forget(path: str) -> None:
 
 def _holders(path: str) -> list[int]:
     if sys.platform != "linux":
-        found = subprocess.run(["lsof", "-t", path], capture_output=True, text=True, check=False).stdout
+        try:
+            found = subprocess.run(["lsof", "-t", path], capture_output=True, text=True, check=False).stdout
+        except OSError:  # nobody to ask: the lock is then waited for
+            return []
         return [int(pid) for pid in found.split() if int(pid) != os.getpid()]
     target = os.path.realpath(path)
     return [pid for pid in _processes() if pid != os.getpid() and _has_open(pid, target)]

@@ -205,6 +205,7 @@ class Attempt:
         return max(self.finished_at - self.started_at, timedelta(0))
 
 
+DURATION_KEYS = frozenset({"timeout", "grace_period", "retry_delay", "backoff_max"})
 RETRY_KEYS = tuple(f.name for f in fields(RetryPolicy))
 
 

@@ -30,6 +30,9 @@ def settle(run: Run, outcome: Outcome, *, now: datetime, jitter: float) -> Run:
             return _ended(run, State.CANCELLED, f"cancelled; last attempt: {outcome}", now)
         case _ if run.stop is Stop.AFTER_ATTEMPT:
             return _ended(run, State.CANCELLED, f"{WITHDRAWN}; last attempt: {outcome}", now)
+        case Released(began=True) if run.spec.retry.retries == 0:
+            # At most once is what `retries = 0` says; the command may have done half of its work.
+            return _ended(run, State.DEAD, f"{outcome}: with no retries it must not run again", now)
         case Released():
             return replace(_waiting(run, State.PENDING, str(outcome), now), attempts=run.attempts - 1)
         case Exited(code=code, error=None) if code in run.spec.fail_on_exit_codes:

@@ -24,6 +24,7 @@ from queuectl.store import Store
 
 _BEAT: Final = timedelta(seconds=5)
 _LONGEST_WAIT: Final = 15.0  # bounds what a jump of the wall clock can do to a due time
+_RESCUE_PAUSE: Final = 0.1
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
@@ -68,12 +69,14 @@ class MainLoop:
         with self._started() as (runner, pool, presence, clockwork, selector):
             while True:
                 presence.silence()
-                next_due = runner.round(beat="beat" in clockwork.due())
+                next_due = runner.round(beat="beat" in clockwork.due() or runner.is_rescuing)
                 self._audience.show(pool.in_flight, runner.tally)
                 self._heed(runner)
                 if runner.is_idle() and (runner.is_stopping or self._is_over(runner, until)):
                     break
-                selector.select(self._patience(next_due, pool))
+                selector.select(
+                    min(self._patience(next_due, pool), _RESCUE_PAUSE if runner.is_rescuing else _LONGEST_WAIT)
+                )
             stopped_by = self._signals[-1] if len(self._signals) > 1 else None
             return runner.tally, stopped_by
 
@@ -139,9 +142,9 @@ class MainLoop:
             case Until.STOPPED:
                 return False
             case Until.DONE:
-                return not runner.has_due()
+                return not runner.is_rescuing and not runner.has_due()
             case Until.DRAINED:
-                return not runner.has_due() and not runner.has_retries()
+                return not runner.is_rescuing and not runner.has_due() and not runner.has_retries()
 
     def _patience(self, next_due: datetime | None, pool: LocalPool) -> float:
         """Return for how many seconds to wait if nothing happens."""

@@ -58,10 +58,15 @@ class Lost:
 
 @dataclass(frozen=True, slots=True)
 class Released:
-    """The runner shut down and gave the run back; the attempt is not charged."""
+    """The runner shut down and gave the run back; the attempt is not charged.
+
+    ``began`` is False if the command was never started, so that nothing of it can have happened.
+    """
+
+    began: bool = True
 
     def __str__(self) -> str:
-        return "released by a runner that shut down"
+        return "ended by a runner that shut down" if self.began else "given back by a runner before it began"
 
 
 Outcome = Exited | Signalled | TimedOut | Cancelled | Lost | Released

@@ -104,7 +104,7 @@ class LocalPool:
         self._send_backlog()
         for run in self._recalled:
             self._unstarted.discard(run.execution)
-            answers.append((self._in_flight.pop(run.execution), unfinished(run, Released())))
+            answers.append((self._in_flight.pop(run.execution), unfinished(run, Released(began=False))))
         self._recalled.clear()
         return answers + self._fenced() + self._found_missing()
 
@@ -225,7 +225,7 @@ class LocalPool:
             if fence.forestall(self._spool.lock(execution)):
                 self._forestalled.add(execution)
                 run = self._in_flight.pop(execution)
-                answers.append((run, unfinished(run, Released())))
+                answers.append((run, unfinished(run, Released(began=False))))
         return answers
 
 

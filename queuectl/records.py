@@ -10,6 +10,7 @@ from typing import Any
 from queuectl.job import Attempt
 from queuectl.outcome import Cancelled, Exited, Lost, Outcome, Released, Signalled, TimedOut
 
+_NOT_BEGUN = "not begun"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -62,8 +63,8 @@ def attempt_to_record(attempt: Attempt) -> dict[str, Any]:
             return record | {"outcome": "cancelled"}
         case Lost(cause):
             return record | {"outcome": "lost", "detail": cause}
-        case Released():
-            return record | {"outcome": "released"}
+        case Released(began):
+            return record | {"outcome": "released", "detail": None if began else _NOT_BEGUN}
 
 
 def attempt_of(record: Mapping[str, Any]) -> Attempt:
@@ -96,4 +97,4 @@ def _outcome_of(record: Mapping[str, Any]) -> Outcome:
             return Lost(record["detail"])
         case kind:
             assert kind == "released", kind
-            return Released()
+            return Released(began=record["detail"] != _NOT_BEGUN)

@@ -24,13 +24,17 @@ def abandoned(store: Store, spool: Spool, runner: int) -> Iterator[tuple[Run, At
                 yield run, attempt
 
 
-def bury(store: Store, spool: Spool, runner: int, *, now: datetime) -> None:
-    """Record the dead runners of which nothing is left as stopped, and remove their files."""
+def bury(store: Store, spool: Spool, runner: int, *, now: datetime) -> bool:
+    """Record the dead runners of which nothing is left as stopped; return whether those were all."""
+    is_all = True
     for dead in _dead_runners(store, spool, runner):
-        if not store.processing_runs(dead):
-            store.stop_runner(dead, now=now)
-            fence.forget(spool.runner_lock(dead))
-            fence.forget(spool.wake(dead))
+        if store.processing_runs(dead):
+            is_all = False
+            continue
+        store.stop_runner(dead, now=now)
+        fence.forget(spool.runner_lock(dead))
+        fence.forget(spool.wake(dead))
+    return is_all
 
 
 def _dead_runners(store: Store, spool: Spool, runner: int) -> list[int]:
@@ -42,7 +46,7 @@ def _account_of(run: Run, spool: Spool) -> Attempt | None:
     """Return how the attempt ended; None as long as something of it lives."""
     lock = spool.lock(run.execution)
     if fence.forestall(lock):
-        return unfinished(run, Released())
+        return unfinished(run, Released(began=False))
     if not fence.end_holders(lock):
         return None
     return fence.recorded(lock) or lost(run, "its runner died")

@@ -59,6 +59,7 @@ class Runner:
         self.id = id
         self.tally = Tally()
         self.is_stopping = False
+        self.is_rescuing = False  # whether runs of dead runners are left, of which something still lives
         self._store = store
         self._workers = workers
         self._spool = spool
@@ -87,7 +88,7 @@ class Runner:
                 settled = list(self._settle(stops, now))
                 claimed = self._store.claim(limit=self._room(), runner=self.id, now=now)
             if beat:
-                bury(self._store, self._spool, self.id, now=now)
+                self.is_rescuing = not bury(self._store, self._spool, self.id, now=now)
             next_due = self._store.next_due() if self._room() > len(claimed) else None
         except (DatabaseBusy, DatabaseUnavailable) as error:
             self._reporter.troubled(error)

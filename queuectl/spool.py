@@ -23,8 +23,8 @@ class Spool:
 
     def prepare(self) -> None:
         """Make the folders that are missing."""
-        for name in ("running", "output", "runners"):
-            Path(self.root, name).mkdir(mode=0o700, parents=True, exist_ok=True)
+        for name in ("", "running", "output", "runners"):
+            Path(self.root, name).mkdir(mode=0o700, exist_ok=True)
 
     def lock(self, execution: str) -> str:
         """Return the path of the lock that one execution's processes hold."""

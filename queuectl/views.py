@@ -74,9 +74,9 @@ def job_record(stored: StoredJob) -> dict[str, Any]:
 
 def status_record(store: Store) -> dict[str, Any]:
     """Return the state of the queue as a whole: counts, the next due time, the runners and whether they live."""
-    spool, _counts = Spool(str(store.path)), store.counts()
+    spool, counts = Spool(str(store.path)), store.counts()
     return {
-        "runs": {state: count for state in State for found, count in store.counts().items() if found is state},
+        "runs": {state: counts[state] for state in State},
         "next_due": store.next_due(),
         "runners": [
             {

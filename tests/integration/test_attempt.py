@@ -218,7 +218,7 @@ def test_an_attempt_is_not_begun_for_a_runner_that_is_dead_already(attempt, tmp_
     with theirs:
         ended, _, _ = attempt(f"touch {tmp_path}/effect", line=theirs)
 
-    assert (ended.outcome, (tmp_path / "effect").exists()) == (Released(), False)
+    assert (ended.outcome, (tmp_path / "effect").exists()) == (Released(began=False), False)
 
 
 def test_the_run_lock_is_held_by_the_job_and_free_afterwards(attempt, spool):

@@ -114,7 +114,7 @@ def test_what_has_not_begun_can_be_recalled(pool, tmp_path):
 
     pool.recall()
 
-    assert answers(pool, 3) == {1: Exited(0), 2: Exited(0), 3: Released()}
+    assert answers(pool, 3) == {1: Exited(0), 2: Exited(0), 3: Released(began=False)}
     assert not Path(f"{marker}3").exists()
 
 

@@ -1,11 +1,13 @@
 """The runner's round, called one at a time against a real queue."""
 
+import os
 from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass, field
 from datetime import timedelta
 
 import pytest
 
+from queuectl import fence
 from queuectl.errors import DatabaseBusy
 from queuectl.executors import ExecutorWorkers
 from queuectl.job import State
@@ -187,6 +189,21 @@ def test_a_dead_runner_with_nothing_left_is_recorded_as_stopped(store, make_runn
 
     assert [runner.id for runner in store.running_runners()] == [rescuer.id]
     assert dead.id != rescuer.id
+
+
+def test_a_runner_knows_that_it_has_not_yet_rescued_everything(store, make_runner):
+    run = enqueue(store, command="true")
+    make_runner(HeldExecutor()).round()
+    spool = Spool(str(store.path))
+    lock = fence.take(spool.lock(store.run(run.id).execution))  # as a process of the dead runner's job has
+    rescuer = make_runner(HeldExecutor())
+
+    rescuer.round(beat=True)
+    assert (rescuer.is_rescuing, store.run(run.id).state) == (True, State.PROCESSING)
+    os.close(lock)
+    rescuer.round(beat=True)
+
+    assert (rescuer.is_rescuing, store.run(run.id).state) == (False, State.FAILED)
 
 
 def test_a_stale_answer_does_not_disturb_a_run_that_was_rescued(store, make_runner):

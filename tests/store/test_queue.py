@@ -98,7 +98,17 @@ def test_a_claimed_run_is_processing_under_a_lease_of_its_own(store):
 
 @pytest.mark.parametrize(
     "outcome",
-    [Exited(0), Exited(3), Exited(127, "not found"), Signalled(9), TimedOut(1.5), Cancelled(), Lost("?"), Released()],
+    [
+        Exited(0),
+        Exited(3),
+        Exited(127, "not found"),
+        Signalled(9),
+        TimedOut(1.5),
+        Cancelled(),
+        Lost("?"),
+        Released(),
+        Released(began=False),
+    ],
     ids=str,
 )
 def test_an_attempt_is_kept_as_it_ended(store, outcome):

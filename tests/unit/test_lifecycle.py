@@ -18,7 +18,7 @@ outcomes = st.one_of(
     st.builds(TimedOut, st.floats(1, 100)),
     st.just(Cancelled()),
     st.just(Lost("power cut")),
-    st.just(Released()),
+    st.builds(Released, st.booleans()),
 )
 
 
@@ -131,6 +131,11 @@ def test_a_missed_run_is_skipped_with_its_reason():
     after = miss(make_run(state=State.PENDING), now=LATER)
 
     assert (after.state, after.reason, after.finished_at) == (State.SKIPPED, "missed", LATER)
+
+
+def test_without_retries_a_command_that_was_begun_never_begins_again():
+    assert settled(make_run(retries=0), Released()).state is State.DEAD
+    assert settled(make_run(retries=0), Released(began=False)).state is State.PENDING
 
 
 @given(st.integers(0, 20), st.lists(outcomes, min_size=40, max_size=40), st.floats(0, 1, exclude_max=True))

@@ -1,0 +1,100 @@
+"""The command line: all the text for the terminal.
+
+Only the module of the command that is called is imported, and each of them imports what it needs when it runs:
+a small `enqueue` must not pay for the manifest reader or the process pool.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Final
+
+import typer
+from typer.exceptions import TyperException
+
+from queuectl.cli.output import print_error
+from queuectl.errors import QueuectlError, UsageError
+
+USAGE_EXIT: Final = UsageError.exit_code
+
+# The order of `queuectl --help`: declare, run, look, mend, set up.
+COMMANDS: Final = {
+    "validate": "declare",
+    "plan": "declare",
+    "apply": "declare",
+    "applies": "declare",
+    "run": "run",
+    "enqueue": "enqueue",
+    "status": "look",
+    "list": "look",
+    "jobs": "look",
+    "show": "look",
+    "logs": "look",
+    "cancel": "mend",
+    "dlq": "dlq",
+    "backup": "mend",
+    "config": "config",
+    "init": "init",
+}
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Carry out one command line and return its exit code."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        code = build(arguments[:1])(args=arguments, prog_name="queuectl", standalone_mode=False)
+        sys.stdout.flush()
+    except QueuectlError as error:
+        print_error(error)
+        return error.exit_code
+    except TyperException as error:
+        if isinstance(error, typer.Abort):
+            return 130
+        print_error(UsageError(_sentence(error), hint=_help_of(arguments)))
+        return USAGE_EXIT
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # The reader has what it wanted, as in `queuectl list | head`; nothing may be flushed on the way out.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return code if isinstance(code, int) else 0
+
+
+def build(only: Sequence[str] = ()) -> typer.Typer:
+    """Return the whole command line, or just the part that serves the command named in ``only``."""
+    app = typer.Typer(
+        name="queuectl",
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        add_completion=False,
+        no_args_is_help=True,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_root)
+    wanted = [name for name in only if name in COMMANDS] or list(COMMANDS)
+    for module in dict.fromkeys(COMMANDS[name] for name in wanted):
+        import_module(f"queuectl.cli.{module}").register(app)
+    return app
+
+
+def _root(
+    version: bool = typer.Option(False, "--version", help="Show the version and exit."),
+) -> None:
+    """Shell jobs declared in TOML manifests, reconciled into a durable queue."""
+    if version:
+        from queuectl import __version__
+
+        sys.stdout.write(f"queuectl {__version__}\n")
+        raise typer.Exit
+
+
+def _sentence(error: TyperException) -> str:
+    text = error.format_message() if hasattr(error, "format_message") else str(error)
+    return (text[:1].lower() + text[1:]).rstrip(".")
+
+
+def _help_of(arguments: Sequence[str]) -> str:
+    command = next((word for word in arguments if word in COMMANDS), "")
+    return f"`queuectl {command} --help`" if command else "`queuectl --help`"

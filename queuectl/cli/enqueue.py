@@ -1,0 +1,126 @@
+"""`queuectl enqueue`: ad-hoc runs, one at a time or thousands in one transaction."""
+
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from queuectl import clock, rules
+from queuectl.cli.options import checked
+from queuectl.cli.session import Db, open_store, read_settings
+from queuectl.errors import UsageError
+from queuectl.instants import parse_instant
+from queuectl.job import JobSpec, NewRun
+from queuectl.spool import Spool, wake_runners
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(
+        "enqueue",
+        epilog="Examples:  queuectl enqueue --priority 5 -- rsync -a src/ dst/    seq 9 | queuectl enqueue -",
+        # The first word that is no option of ours begins the command: `queuectl enqueue ls -l`.
+        context_settings={"allow_interspersed_args": False},
+    )(enqueue)
+
+
+def enqueue(
+    command: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="COMMAND...",
+            help="A program and its arguments; one word alone is a line for the shell, a JSON object, or - for "
+            "one of these a line from standard input.",
+            show_default=False,
+        ),
+    ],
+    id: Annotated[str | None, typer.Option("--id", help="The run's id; queuectl gives one if you do not.")] = None,
+    priority: Annotated[
+        int | None, typer.Option(min=-1000, max=1000, help="Larger runs sooner.", show_default="0")
+    ] = None,
+    timeout: Annotated[str | None, typer.Option(metavar="DURATION", help="End an attempt after this.")] = None,
+    retries: Annotated[int | None, typer.Option(min=0, max=1000, help="Attempts after the first.")] = None,
+    run_at: Annotated[str | None, typer.Option(metavar="TIME", help="Not before this time, with its offset.")] = None,
+    within: Annotated[str | None, typer.Option("--in", metavar="DURATION", help="Not before so much later.")] = None,
+    env: Annotated[
+        list[str] | None, typer.Option("--env", "-e", metavar="NAME=VALUE", help="An environment variable.")
+    ] = None,
+    cwd: Annotated[str | None, typer.Option(metavar="FOLDER", help="Where to run.", show_default="here")] = None,
+    tag: Annotated[list[str] | None, typer.Option("--tag", "-t", help="A word to find it by.")] = None,
+    db: Db = None,
+) -> None:
+    """Put a run into the queue and print its id."""
+    if run_at is not None and within is not None:
+        raise UsageError("`--run-at` and `--in` say the same in two ways: give one")
+    if id is not None and command == ["-"]:
+        raise UsageError("`--id` is for a single run", hint='say `{"id": …, "command": …}` on its line')
+    settings, now = read_settings(db), clock.now()
+    options: dict[str, Any] = {
+        "priority": priority,
+        "timeout": None if timeout is None else checked("--timeout", rules.time_limit, timeout),
+        "retries": retries,
+        "env": dict(checked("--env", _variable, each) for each in env or []),
+        "tags": tuple(dict.fromkeys(checked("--tag", rules.tag, each) for each in tag or [])),
+    }
+    defaults = dict(settings.defaults) | {key: value for key, value in options.items() if value not in (None, {}, ())}
+    due = now
+    if run_at is not None:
+        due = checked("--run-at", lambda text: parse_instant(text, zone=None), run_at)
+    elif within is not None:
+        due = now + timedelta(seconds=checked("--in", rules.duration, within))
+    reader = _Reader(defaults, folder=checked("--cwd", rules.path, cwd or "."), due=due)
+    runs = list(reader.lines()) if command == ["-"] else [reader.run(command)]
+    if id is not None:
+        runs = [replace(runs[0], given_id=checked("--id", rules.run_id, id))]
+    with open_store(db, create=True) as store:
+        ids = store.enqueue(runs, now=now)
+        wake_runners(Spool(str(store.path)))
+    sys.stdout.write("".join(f"{each}\n" for each in ids))
+
+
+class _Reader:
+    """Turns what was written on the command line or on lines of standard input into runs."""
+
+    def __init__(self, defaults: dict[str, Any], *, folder: str, due: datetime) -> None:
+        self._defaults = {**defaults, "cwd": str(Path.cwd() / folder)}
+        self._due = due
+
+    def run(self, words: list[str]) -> NewRun:
+        """Return the run that a command line means."""
+        if len(words) == 1 and words[0].lstrip().startswith("{"):
+            return self._from_json(words[0])
+        written = words[0] if len(words) == 1 else tuple(words)
+        return self._of(checked("COMMAND", rules.command, written))
+
+    def lines(self) -> Iterator[NewRun]:
+        """Yield the runs on standard input; raises UsageError, which names the line, before any is stored."""
+        for number, line in enumerate(sys.stdin.buffer, start=1):
+            try:
+                text = line.decode().strip()
+                if text:
+                    yield self._from_json(text) if text.startswith("{") else self._of(rules.command(text))
+            except UnicodeDecodeError as error:
+                raise UsageError(f"line {number} is not UTF-8; nothing was queued") from error
+            except (ValueError, UsageError) as error:
+                raise UsageError(f"line {number}: {error}; nothing was queued") from error
+
+    def _of(self, command: str | tuple[str, ...]) -> NewRun:
+        return NewRun(spec=JobSpec.from_dict({**self._defaults, "command": command}), run_at=self._due)
+
+    def _from_json(self, text: str) -> NewRun:
+        from queuectl.adhoc import parse_adhoc
+
+        adhoc = parse_adhoc(text, folder=self._defaults["cwd"], defaults=self._defaults)
+        return NewRun(spec=adhoc.spec, run_at=adhoc.run_at or self._due, given_id=adhoc.id)
+
+
+def _variable(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise ValueError(f"must be NAME=VALUE: {rules.shown(text)}")
+    rules.environment({rules.env_name(name): rules.text(value)})
+    return name, value

@@ -1,0 +1,214 @@
+"""The verbs that only read: status, list, jobs, show, logs."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from queuectl import clock
+from queuectl.cli.output import ago, print_json, print_table, say, stamp
+from queuectl.cli.session import Db, Json, open_store
+from queuectl.durations import format_duration
+from queuectl.errors import NotFound
+from queuectl.job import DURATION_KEYS, Attempt, Run, State
+from queuectl.store import RunFilter, Store
+from queuectl.views import attempt_record, job_record, run_record, run_title, status_record
+from queuectl.visible import visible
+
+RunId = Annotated[str, typer.Argument(metavar="RUN", help="The id of a run.", show_default=False)]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command("status", epilog="Examples:  queuectl status    queuectl status --json")(status)
+    app.command("list", epilog="Examples:  queuectl list --state dead    queuectl list --job nightly/backup")(list_runs)
+    app.command("jobs", epilog="Examples:  queuectl jobs    queuectl jobs --manifest nightly --json")(jobs)
+    app.command("show", epilog="Examples:  queuectl show r12    queuectl show r12 --json")(show)
+    app.command("logs", epilog="Examples:  queuectl logs r12    queuectl logs nightly/backup --stderr")(logs)
+
+
+def status(db: Db = None, json: Json = False) -> None:
+    """Show how many runs are in each state, what is due next, and which runners live."""
+    now = clock.now()
+    with open_store(db) as store, store.snapshot():
+        record = status_record(store)
+    if json:
+        print_json(record)
+        return
+    print_table(("STATE", "RUNS"), [(state, f"{count:,}") for state, count in record["runs"].items()])
+    say()
+    next_due = record["next_due"]
+    say(f"next due  {f'{stamp(next_due)} ({ago(next_due, now)})' if next_due else '-'}")
+    runners = record["runners"]
+    say(f"runners   {', '.join(_runner(runner) for runner in runners) if runners else 'none'}")
+
+
+def list_runs(
+    state: Annotated[State | None, typer.Option(help="Only runs in this state.")] = None,
+    job: Annotated[str | None, typer.Option(metavar="MANIFEST/JOB", help="Only runs of this job.")] = None,
+    manifest: Annotated[str | None, typer.Option(help="Only runs of this manifest's jobs.")] = None,
+    tag: Annotated[str | None, typer.Option(help="Only runs with this tag.")] = None,
+    limit: Annotated[
+        int | None, typer.Option("--limit", "-n", min=1, help="Only the newest so many.", show_default="all")
+    ] = None,
+    db: Db = None,
+    json: Json = False,
+) -> None:
+    """List runs, newest first."""
+    with open_store(db) as store:
+        runs = store.runs(RunFilter(state=state, job=job, manifest=manifest, tag=tag, limit=limit))
+    if json:
+        print_json([run_record(run) for run in runs])
+        return
+    now = clock.now()
+    print_table(
+        ("ID", "STATE", "JOB OR COMMAND", "ATTEMPTS", "DUE", "UPDATED", "REASON"),
+        [
+            (
+                run.id,
+                run.state,
+                run_title(run),
+                f"{run.attempts}/{run.max_attempts}",
+                ago(run.run_at, now) if run.state.is_waiting else "-",
+                ago(run.updated_at, now),
+                run.reason or "",
+            )
+            for run in runs
+        ],
+    )
+
+
+def jobs(
+    manifest: Annotated[str | None, typer.Option(help="Only jobs of this manifest.")] = None,
+    db: Db = None,
+    json: Json = False,
+) -> None:
+    """List the declared jobs, each with its newest run."""
+    with open_store(db) as store:
+        found = [stored for stored in store.jobs() if manifest in (None, stored.job.manifest)]
+    if json:
+        print_json([job_record(stored) for stored in found])
+        return
+    now = clock.now()
+    print_table(
+        ("JOB", "LATEST RUN", "STATE", "UPDATED", "DESCRIPTION"),
+        [
+            (
+                stored.job.full_name,
+                stored.latest.id if stored.latest else "-",
+                (stored.latest.state if stored.latest else "-") if stored.job.enabled else "disabled",
+                ago(stored.latest.updated_at, now) if stored.latest else "-",
+                stored.job.spec.description,
+            )
+            for stored in found
+        ],
+    )
+
+
+def show(run: RunId, db: Db = None, json: Json = False) -> None:
+    """Show one run: its spec, where it stands and why, and every attempt."""
+    with open_store(db) as store:
+        found = store.run(run)
+        attempts = store.attempts(found)
+    if json:
+        print_json(
+            run_record(found)
+            | {"spec": found.spec.to_dict(), "attempts_made": [attempt_record(each) for each in attempts]}
+        )
+        return
+    print_table(("RUN", found.id), [(key, value) for key, value in _facts(found) if value])
+    if attempts:
+        say()
+        print_table(
+            ("ATTEMPT", "STARTED", "TOOK", "STDOUT", "STDERR", "OUTCOME"),
+            [_attempt_row(attempt) for attempt in attempts],
+        )
+
+
+def logs(
+    run: Annotated[str, typer.Argument(metavar="RUN|JOB", help="A run, or the newest run of MANIFEST/JOB.")],
+    attempt: Annotated[int | None, typer.Option(min=1, help="Which attempt.", show_default="the last")] = None,
+    stderr: Annotated[bool, typer.Option("--stderr", help="What it wrote to stderr instead of stdout.")] = False,
+    raw: Annotated[bool, typer.Option("--raw", help="Do not escape control characters on a terminal.")] = False,
+    db: Db = None,
+) -> None:
+    """Print what an attempt wrote, byte for byte; on a terminal control characters are shown escaped."""
+    from queuectl.output import read_output
+    from queuectl.spool import Spool
+
+    with open_store(db) as store:
+        found = _run_or_newest_of_job(store, run)
+        execution = _execution(store, found, attempt)
+        spool = Spool(str(store.path))
+    escape = sys.stdout.isatty() and not raw
+    sys.stdout.flush()
+    for data in read_output(spool.output(execution, "stderr" if stderr else "stdout")):
+        if escape:
+            sys.stdout.write(visible(data.decode(errors="replace"), keep="\n\t"))
+        else:
+            sys.stdout.buffer.write(data)
+    sys.stdout.flush()
+
+
+def _run_or_newest_of_job(store: Store, name: str) -> Run:
+    if "/" not in name:
+        return store.run(name)
+    runs = store.runs(RunFilter(job=name, limit=1))
+    if not runs:
+        raise NotFound(f"no run of a job `{name}`", hint="`queuectl jobs` shows the jobs")
+    return runs[0]
+
+
+def _execution(store: Store, run: Run, number: int | None) -> str:
+    """Return the name of the execution that was attempt ``number``; the newest if there is no number."""
+    if run.state is State.PROCESSING and number in (None, run.attempts):
+        return run.execution
+    ended = [attempt for attempt in store.attempts(run) if number in (None, attempt.number)]
+    if not ended:
+        which = f"attempt {number}" if number else "attempt"
+        raise NotFound(f"run `{run.id}` has no {which} yet", hint=f"`queuectl show {run.id}`")
+    return f"{run.number}.{ended[-1].lease}"
+
+
+def _facts(run: Run) -> list[tuple[str, str]]:
+    command = run.spec.command
+    facts = [
+        ("state", run.state + (f" ({run.reason})" if run.reason else "")),
+        ("job", run.job or ""),
+        ("command", command if isinstance(command, str) else " ".join(command)),
+        ("attempts", f"{run.attempts} of {run.max_attempts}"),
+        ("scheduled", stamp(run.scheduled_at)),
+        ("due", stamp(run.run_at) if run.state.is_waiting else ""),
+        ("created", stamp(run.created_at)),
+        ("started", stamp(run.started_at) if run.started_at else ""),
+        ("finished", stamp(run.finished_at) if run.finished_at else ""),
+    ]
+    shown = {"command", "description"}
+    spec = {key: value for key, value in run.spec.to_dict().items() if key not in shown}
+    return facts + [(key, _value(key, value)) for key, value in spec.items()]
+
+
+def _value(key: str, value: object) -> str:
+    if key in DURATION_KEYS and isinstance(value, float):
+        return format_duration(value)
+    if isinstance(value, tuple):
+        return " ".join(str(item) for item in value)
+    if isinstance(value, dict):
+        return ", ".join(f"{key}={item}" for key, item in value.items())
+    return str(value)
+
+
+def _attempt_row(attempt: Attempt) -> tuple[str, ...]:
+    return (
+        str(attempt.number),
+        stamp(attempt.started_at),
+        format_duration(attempt.duration.total_seconds()),
+        f"{attempt.stdout_bytes:,}",
+        f"{attempt.stderr_bytes:,}",
+        str(attempt.outcome),
+    )
+
+
+def _runner(runner: dict[str, object]) -> str:
+    alive = "" if runner["alive"] else ", dead"
+    return f"{runner['id']} ({runner['host']}, pid {runner['pid']}, {runner['workers']} workers{alive})"

@@ -1,0 +1,56 @@
+"""The verbs that change runs by hand or look after the database: cancel, backup."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from queuectl import clock
+from queuectl.cli.output import note, say
+from queuectl.cli.session import Db, open_store
+from queuectl.errors import QueuectlError
+from queuectl.job import State
+from queuectl.lifecycle import cancel as cancelled
+from queuectl.spool import Spool, wake_runners
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command("cancel", epilog="Examples:  queuectl cancel r12    queuectl cancel r12 r13 r14")(cancel)
+    app.command("backup", epilog="Examples:  queuectl backup queue-copy.db    queuectl backup /mnt/q.db")(backup)
+
+
+def cancel(
+    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="The ids of runs.", show_default=False)],
+    db: Db = None,
+) -> None:
+    """Cancel runs: a waiting one at once, a running one by ending its process tree within its grace period."""
+    now = clock.now()
+    with open_store(db, create=False) as store:
+        with store.transaction():
+            found = [store.run(run) for run in runs]
+            over = [run for run in found if run.state.is_final]
+            if over:
+                names = ", ".join(f"`{run.id}` is {run.state}" for run in over)
+                raise QueuectlError(f"nothing to cancel: {names}")
+            for run in found:
+                store.change(run, cancelled(run, now=now))
+        wake_runners(Spool(str(store.path)))
+    for run in found:
+        note(f"{run.id}: its attempt is being ended" if run.state is State.PROCESSING else f"{run.id}: cancelled")
+
+
+def backup(
+    target: Annotated[
+        Path,
+        typer.Argument(metavar="FILE", help="Where the copy goes; must not exist yet.", show_default=False),
+    ],
+    db: Db = None,
+) -> None:
+    """Copy the queue's database while it is in use, verify the copy, and print its path.
+
+    What jobs wrote is not in the database and not in the copy.
+    """
+    with open_store(db, create=False) as store:
+        store.backup(target)
+    say(str(target))

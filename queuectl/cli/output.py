@@ -1,0 +1,111 @@
+"""How queuectl speaks: data on stdout, everything else on stderr, nothing hostile let through."""
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any, TextIO
+
+from queuectl.errors import QueuectlError
+from queuectl.visible import visible
+
+_COLOURS = {
+    "pending": "2",
+    "processing": "34",
+    "completed": "32",
+    "failed": "33",
+    "dead": "31",
+    "cancelled": "35",
+    "skipped": "2",
+    "error": "1;31",
+    "warning": "1;33",
+    "create": "32",
+    "update": "33",
+    "remove": "31",
+    "rename": "36",
+    "dim": "2",
+    "bold": "1",
+}
+
+
+_STYLES = {"processing": "blue", "completed": "green", "failed": "yellow", "dead": "red", "cancelled": "magenta"}
+
+
+def say(text: str = "") -> None:
+    """Print a line of data."""
+    sys.stdout.write(text + "\n")
+
+
+def note(text: str) -> None:
+    """Print a line that is not data."""
+    sys.stderr.write(text + "\n")
+
+
+def print_json(document: object) -> None:
+    """Print exactly one JSON document."""
+    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False, default=_plain) + "\n")
+
+
+def print_error(error: QueuectlError) -> None:
+    """Print an error and what to do about it."""
+    sys.stdout.flush()
+    text = error.detailed() if sys.stderr.isatty() else str(error)
+    note(f"{paint('error', 'error:', sys.stderr)} {text}")
+    if error.hint:
+        note(f"\nhint: {error.hint}")
+
+
+def paint(colour: str, text: str, stream: TextIO | None = None) -> str:
+    """Return ``text`` in the colour of a word, if the stream is a terminal that wants colours."""
+    stream = sys.stdout if stream is None else stream
+    if "NO_COLOR" in os.environ or os.environ.get("TERM") == "dumb" or not stream.isatty():
+        return text
+    return f"\x1b[{_COLOURS[colour]}m{text}\x1b[0m"
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print rows under their columns: on a terminal as wide as it is, elsewhere as wide as they need."""
+    cells = [[visible(cell) for cell in row] for row in rows]
+    if sys.stdout.isatty():
+        _print_rich_table(columns, cells)
+        return
+    table = [list(columns), *cells]
+    widths = [max(len(row[index]) for row in table) for index in range(len(columns))]
+    for row in table:
+        say("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _print_rich_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(cell, style=_STYLES.get(cell, "")) for cell in row))
+    Console(highlight=False, markup=False, emoji=False).print(table)
+
+
+def ago(instant: datetime, now: datetime) -> str:
+    """Return how far an instant lies from ``now``, as people say it: `4m ago`, `in 2h 10m`."""
+    from queuectl.durations import format_duration
+
+    seconds = (now - instant).total_seconds()
+    if abs(seconds) < 1:
+        return "now"
+    whole = format_duration(float(round(abs(seconds))))
+    return f"{whole} ago" if seconds > 0 else f"in {whole}"
+
+
+def stamp(instant: datetime | None) -> str:
+    """Return an instant in UTC to the second, a dash for none."""
+    return f"{instant:%Y-%m-%dT%H:%M:%SZ}" if instant else "-"
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    raise TypeError(f"not for JSON: {value!r}")

@@ -1,0 +1,111 @@
+"""What `queuectl run` shows of its work: a line for each attempt, and on a terminal what runs now."""
+
+import sys
+from collections.abc import Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Self
+
+from queuectl import clock
+from queuectl.cli.output import paint, stamp
+from queuectl.durations import format_duration
+from queuectl.job import Attempt, Run, State
+from queuectl.runner import Tally
+from queuectl.views import run_title
+from queuectl.visible import visible
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+
+def attempt_line(run: Run, after: Run, attempt: Attempt) -> str:
+    """Return the line for an attempt that ended: when, what became of the run, which, how often, how long, why."""
+    took = format_duration(attempt.duration.total_seconds())
+    line = f"{stamp(after.updated_at)}  {paint(after.state, f'{after.state:<9}')}  {run.id}  {visible(run_title(run))}"
+    line += f"  attempt {attempt.number}/{run.max_attempts}  {took}"
+    if after.reason:
+        line += f"  {visible(after.reason)}"
+    if after.state is State.FAILED:
+        line += f"; next attempt in {format_duration((after.run_at - after.updated_at).total_seconds())}"
+    return line
+
+
+class Lines:
+    """One line for each attempt: for pipes, log files and the journal."""
+
+    refresh_seconds: float | None = None
+
+    def __init__(self) -> None:
+        self.is_gone = False
+        self._lines: list[str] = []
+
+    def settled(self, run: Run, after: Run, attempt: Attempt) -> None:
+        """Note the line; it is printed with those of the same turn."""
+        self._lines.append(attempt_line(run, after, attempt) + "\n")
+
+    def troubled(self, error: Exception) -> None:
+        """Say what keeps the runner from its work."""
+        sys.stderr.write(f"warning: {error}; trying again\n")
+
+    def show(self, in_flight: Mapping[str, Run], tally: Tally) -> None:  # noqa: ARG002
+        """Print the lines of this turn."""
+        if not self._lines or self.is_gone:
+            return
+        try:
+            sys.stdout.write("".join(self._lines))
+            sys.stdout.flush()
+        except BrokenPipeError:
+            self.is_gone = True
+        self._lines.clear()
+
+
+class LiveView:
+    """The lines above, what runs now below, refreshed in place: for terminals."""
+
+    refresh_seconds: float | None = 0.25
+    is_gone = False
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.live import Live
+
+        self._console = Console(highlight=False, markup=False, emoji=False)
+        self._live = Live(console=self._console, auto_refresh=False, transient=True)
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
+
+    def settled(self, run: Run, after: Run, attempt: Attempt) -> None:
+        """Print the line of an attempt above the view."""
+        from rich.text import Text
+
+        self._console.print(Text.from_ansi(attempt_line(run, after, attempt)), soft_wrap=True)
+
+    def troubled(self, error: Exception) -> None:
+        """Say what keeps the runner from its work."""
+        self._console.print(f"warning: {error}; trying again")
+
+    def show(self, in_flight: Mapping[str, Run], tally: Tally) -> None:
+        """Draw what runs now."""
+        self._live.update(_table(in_flight, tally, clock.now()), refresh=True)
+
+
+def _table(in_flight: Mapping[str, Run], tally: Tally, now: datetime) -> "Table":
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table.grid(padding=(0, 2))
+    summary = f"{tally.completed} completed, {tally.failed} failed attempts, {tally.dead} dead"
+    table.add_row(Text(f"{len(in_flight)} running", style="bold"), Text(summary, style="dim"))
+    for run in sorted(in_flight.values(), key=lambda run: run.number)[:20]:
+        elapsed = (now - run.started_at).total_seconds() if run.started_at else 0
+        limit = f" of {format_duration(run.spec.timeout)}" if run.spec.timeout else ""
+        table.add_row(
+            Text(f"  {run.id}", style="blue"),
+            Text(f"{visible(run_title(run))}  attempt {run.attempts}/{run.max_attempts}"),
+            Text(f"{format_duration(max(elapsed, 0))}{limit}", style="dim"),
+        )
+    return table

@@ -1,0 +1,175 @@
+"""What holds for a whole queue: `queuectl.toml`, over it `QUEUECTL_*` variables, over them flags.
+
+Commands must start fast, so nothing here imports pydantic: what is written is checked in ``settings_model``, which is
+imported only when there is something to check that was not checked before.
+"""
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Final
+
+from queuectl.errors import UsageError
+from queuectl.settings_table import BY_KEY, PREFIX, SETTINGS, Setting
+from queuectl.visible import visible
+
+FILE_NAME: Final = "queuectl.toml"
+LARGEST_FILE: Final = 1 << 20
+
+DB_VARIABLE: Final = "QUEUECTL_DB"
+GIVEN_TO_JOBS: Final = frozenset(
+    f"{PREFIX}{name}"
+    for name in ("RUN_ID", "JOB", "MANIFEST", "ATTEMPT", "MAX_ATTEMPTS", "SCHEDULED_AT", "LOCK")
+)  # fmt: skip
+"""The variables that tell a job about itself; a `queuectl` that a job calls passes them over."""
+
+
+class Source(StrEnum):
+    """Where a value comes from, the weakest first."""
+
+    DEFAULT = "default"
+    FILE = "file"
+    VARIABLE = "variable"
+    FLAG = "flag"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The settings that hold; durations are in seconds, paths absolute.
+
+    ``defaults`` are the job keys that the file or a variable gives, under their manifest names. ``sources`` tells where
+    values come from; what is not in it is built in.
+    """
+
+    db: Path
+    file: Path | None
+    workers: int
+    drain_timeout: float
+    busy_timeout: float
+    output_limit: int
+    defaults: Mapping[str, Any]
+    sources: Mapping[str, Source]
+
+    def value(self, setting: Setting) -> Any:
+        """Return what holds for a setting, its default if nobody said anything."""
+        if setting.is_job_default:
+            return self.defaults.get(setting.path[-1], setting.default)
+        return getattr(self, setting.key)
+
+    def source(self, setting: Setting) -> Source:
+        """Return where its value comes from."""
+        return self.sources.get(setting.key, Source.DEFAULT)
+
+
+def load(*, cwd: Path, environ: Mapping[str, str], db: str | None = None) -> Settings:
+    """Return the settings that hold in the folder ``cwd``; ``db`` is what `--db` says.
+
+    An empty variable counts as not set. Raises InvalidSettings with every problem of the file and the variables.
+    """
+    file = find_file(cwd)
+    source = read_file(file) if file else b""
+    variables = {
+        name: value
+        for name, value in environ.items()
+        if name.startswith(PREFIX) and value and name != DB_VARIABLE and name not in GIVEN_TO_JOBS
+    }
+    values = _checked(shown_path(file, cwd), source, variables, environ) if source or variables else {}
+    sources = {key: Source.VARIABLE if BY_KEY[key].variable in variables else Source.FILE for key in values}
+    path, sources["db"] = _find_db(db, file, values.pop("db", None), cwd, environ)
+    return Settings(
+        db=Path(os.path.realpath(path)),
+        file=file,
+        defaults={key.removeprefix("defaults."): value for key, value in values.items() if "." in key},
+        sources=sources,
+        **{s.key: values.get(s.key, s.default) for s in SETTINGS if not s.is_job_default and s.key != "db"},
+    )
+
+
+def find_file(folder: Path) -> Path | None:
+    """Return the `queuectl.toml` in the folder or the nearest one above."""
+    for each in (folder, *folder.parents):
+        try:
+            if (each / FILE_NAME).is_file():
+                return each / FILE_NAME
+        except OSError:  # a folder that may not be looked into has none for us
+            continue
+    return None
+
+
+def shown_path(file: Path | None, cwd: Path) -> str:
+    """Return a settings file's name as messages say it: short in its own folder, else absolute."""
+    return FILE_NAME if file is None or file.parent == cwd else str(file)
+
+
+def read_file(file: Path) -> bytes:
+    """Return what stands in a settings file."""
+    try:
+        with file.open("rb") as opened:
+            source = opened.read(LARGEST_FILE + 1)
+    except OSError as error:
+        raise UsageError(f"`{visible(str(file))}` cannot be read: {error.strerror}") from error
+    if len(source) > LARGEST_FILE:
+        raise UsageError(f"`{visible(str(file))}` is larger than {LARGEST_FILE >> 20} MiB")
+    return source
+
+
+def _checked(name: str, source: bytes, variables: Mapping[str, str], environ: Mapping[str, str]) -> dict[str, Any]:
+    from queuectl.settings_cache import SettingsCache
+
+    cache = SettingsCache(_cache_folder(environ), source, variables)
+    values = cache.read()
+    if values is None:
+        from queuectl.document import Document
+        from queuectl.settings_model import check
+
+        values = check(Document(name, source), variables)
+        cache.write(values)
+    return values
+
+
+def _find_db(
+    flag: str | None, file: Path | None, written: str | None, cwd: Path, environ: Mapping[str, str]
+) -> tuple[Path, Source]:
+    """Return the database's path and who says so."""
+    if flag is not None:
+        return cwd / flag, Source.FLAG
+    if variable := environ.get(DB_VARIABLE):
+        return cwd / variable, Source.VARIABLE
+    if file and written:
+        return file.parent / _with_home(written, environ), Source.FILE
+    if file:
+        return file.parent / ".queuectl" / "queue.db", Source.DEFAULT
+    return _state_folder(environ) / "queuectl" / "queue.db", Source.DEFAULT
+
+
+def _with_home(path: str, environ: Mapping[str, str]) -> Path:
+    return _home(environ) / path[2:] if path.startswith("~/") else Path(path)
+
+
+def _state_folder(environ: Mapping[str, str]) -> Path:
+    if folder := _xdg("XDG_STATE_HOME", environ):
+        return folder
+    return _home(environ) / ("Library/Application Support" if sys.platform == "darwin" else ".local/state")
+
+
+def _cache_folder(environ: Mapping[str, str]) -> Path | None:
+    try:
+        return (_xdg("XDG_CACHE_HOME", environ) or _home(environ) / ".cache") / "queuectl"
+    except UsageError:
+        return None
+
+
+def _xdg(variable: str, environ: Mapping[str, str]) -> Path | None:
+    """Return the folder that a variable of the XDG specification names, which says to ignore relative ones."""
+    folder = Path(environ.get(variable, ""))
+    return folder if folder.is_absolute() else None
+
+
+def _home(environ: Mapping[str, str]) -> Path:
+    try:
+        return Path(environ.get("HOME") or Path.home())
+    except RuntimeError as error:
+        raise UsageError("no home folder: `HOME` is not set", hint="name the database with `--db`") from error
