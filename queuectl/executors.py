@@ -9,9 +9,10 @@ from queue import SimpleQueue
 from typing import Protocol
 
 from queuectl import clock, fence
-from queuectl.attempt import Interrupt, execute
+from queuectl.attempt import execute
 from queuectl.job import Attempt, Run
 from queuectl.outcome import Lost, Outcome, Released
+from queuectl.process import Interrupt
 from queuectl.spool import Spool
 
 Answer = tuple[Run, Attempt]

@@ -6,9 +6,12 @@ Standard library only. Everything comes out in UTC.
 import re
 from datetime import UTC, date, datetime, time
 from functools import lru_cache
-from zoneinfo import ZoneInfo, available_timezones
+from typing import TYPE_CHECKING
 
 from queuectl.rules import Refused, not_as, shown, text
+
+if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
 
 FIRST_YEAR, LAST_YEAR = 1970, 2999
 
@@ -57,7 +60,9 @@ def time_zone(value: object) -> str:
 
 
 @lru_cache(maxsize=64)
-def _zone(name: str) -> ZoneInfo:
+def _zone(name: str) -> "ZoneInfo":
+    from zoneinfo import ZoneInfo
+
     # The list, not just the attempt to open it: a file system may ignore case, or hold zones of its own.
     known = _known_zones()
     if name not in known:
@@ -67,6 +72,8 @@ def _zone(name: str) -> ZoneInfo:
 
 @lru_cache(maxsize=1)
 def _known_zones() -> frozenset[str]:
+    from zoneinfo import available_timezones
+
     return frozenset(available_timezones() - {"localtime"})
 
 

@@ -13,11 +13,11 @@ from enum import StrEnum
 from typing import Final, Protocol
 
 from queuectl import clock
-from queuectl.attempt import Interrupt
 from queuectl.clockwork import Clockwork
 from queuectl.job import Run
 from queuectl.pool import LocalPool
 from queuectl.presence import Presence
+from queuectl.process import Interrupt
 from queuectl.runner import Reporter, Runner, Tally
 from queuectl.spool import Spool
 from queuectl.store import Store

@@ -7,13 +7,10 @@ the end of its worker: futures and exit codes are not believed.
 """
 
 import contextlib
-import ctypes
 import multiprocessing
 import os
 import pickle
-import select
 import selectors
-import signal
 import socket
 import sys
 import time
@@ -23,19 +20,17 @@ from dataclasses import dataclass
 from typing import Final
 
 from queuectl import fence
-from queuectl.attempt import Interrupt, execute, own_environment
 from queuectl.executors import Answer, lost, unfinished
 from queuectl.job import Attempt, Run
 from queuectl.outcome import Released
+from queuectl.process import Interrupt
 from queuectl.spool import Spool
+from queuectl.worker import LARGEST_MESSAGE, adopt, serve
 
 # Messages keep their bounds. macOS has no SOCK_SEQPACKET for local sockets; its datagrams serve as well.
 _KIND: Final = socket.SOCK_SEQPACKET if sys.platform != "darwin" else socket.SOCK_DGRAM
-_LARGEST: Final = 1 << 20
 _SAYS_SO_WITHIN: Final = 1.0  # seconds from taking a run to saying so
 _FENCE_INTERVAL: Final = 0.05
-_STANDARD_STREAMS: Final = 3
-_PR_SET_CHILD_SUBREAPER: Final = 36
 
 
 @dataclass(slots=True)
@@ -67,11 +62,11 @@ class LocalPool:
         self._backlog: list[Run] = []  # what the channel has no room for
         self._recalled: list[Run] = []
         self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(["queuectl.pool"])
+        self._context.set_forkserver_preload(["queuectl.worker"])
         self._sending, self._taking = socket.socketpair(socket.AF_UNIX, _KIND)
         for end in (self._sending, self._taking):
             end.setblocking(False)
-            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _LARGEST)
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, LARGEST_MESSAGE)
         self._slots = [self._new_slot() for _ in range(size)]
 
     @property
@@ -138,9 +133,9 @@ class LocalPool:
     def _new_slot(self) -> _Slot:
         ours, theirs = socket.socketpair(socket.AF_UNIX, _KIND)
         for end in (ours, theirs):
-            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _LARGEST)
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, LARGEST_MESSAGE)
         ours.setblocking(False)
-        executor = ProcessPoolExecutor(1, self._context, _adopt, (self._taking, theirs))
+        executor = ProcessPoolExecutor(1, self._context, adopt, (self._taking, theirs))
         with _quiet_forkserver():
             executor.submit(serve, self._spool, self._output_limit)
         theirs.close()
@@ -160,7 +155,7 @@ class LocalPool:
         answers: list[Answer] = []
         while True:
             try:
-                message = slot.line.recv(_LARGEST)
+                message = slot.line.recv(LARGEST_MESSAGE)
             except BlockingIOError:
                 return answers
             except ConnectionError:
@@ -202,7 +197,7 @@ class LocalPool:
         found: list[Run] = []
         with contextlib.suppress(BlockingIOError):
             while True:
-                found.append(pickle.loads(self._taking.recv(_LARGEST)))
+                found.append(pickle.loads(self._taking.recv(LARGEST_MESSAGE)))
         return found
 
     def _fenced(self) -> list[Answer]:
@@ -227,55 +222,6 @@ class LocalPool:
                 run = self._in_flight.pop(execution)
                 answers.append((run, unfinished(run, Released(began=False))))
         return answers
-
-
-_channel: socket.socket
-_line: socket.socket
-
-
-def _adopt(channel: socket.socket, line: socket.socket) -> None:
-    """Make this process a worker; the runner alone decides when it ends."""
-    global _channel, _line
-    _channel, _line = channel, line
-    line.setblocking(True)
-    # What came through the forkserver is inheritable; a job that held our line would hide our death.
-    for name in os.listdir("/dev/fd"):
-        with contextlib.suppress(OSError):
-            os.set_inheritable(int(name), int(name) < _STANDARD_STREAMS)
-    for sig in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(sig, signal.SIG_IGN)
-    if sys.platform == "linux":  # daemons of jobs become our children, so that we can reap what we end
-        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-
-
-def serve(spool: Spool, output_limit: int) -> None:
-    """Take runs from the channel, one after the other, and answer by the line, until the runner is gone."""
-    waiting = select.poll()
-    waiting.register(_channel, select.POLLIN)
-    waiting.register(_line, select.POLLIN)
-    environ = own_environment()
-    with contextlib.suppress(ConnectionError):
-        while True:
-            try:
-                message = _channel.recv(_LARGEST)
-            except BlockingIOError:
-                ready = [descriptor for descriptor, _ in waiting.poll()]
-                if _line.fileno() in ready and not _line.recv(256):
-                    return
-                continue
-            if not message:
-                return
-            run: Run = pickle.loads(message)
-            _line.send(pickle.dumps(run.execution))
-            attempt = execute(run, spool, output_limit=output_limit, environ=environ, line=_line)
-            _line.send(pickle.dumps(attempt, pickle.HIGHEST_PROTOCOL))
-            _reap()
-
-
-def _reap() -> None:
-    with contextlib.suppress(ChildProcessError):
-        while os.waitpid(-1, os.WNOHANG)[0]:
-            pass
 
 
 def _tell(slot: _Slot, interrupt: Interrupt) -> None:

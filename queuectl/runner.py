@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
-from queuectl.attempt import Interrupt
 from queuectl.errors import DatabaseBusy, DatabaseUnavailable
 from queuectl.executors import Workers
 from queuectl.job import Attempt, Run, State, Stop
 from queuectl.lifecycle import settle
+from queuectl.process import Interrupt
 from queuectl.rescue import abandoned, bury
 from queuectl.spool import Spool
 from queuectl.store import Store

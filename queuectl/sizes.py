@@ -2,12 +2,12 @@
 
 import re
 
-_UNITS = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
-_SIZE = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,3})?) ?(B|KiB|MiB|GiB)?")
+_UNITS = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
+_SIZE = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,3})?) ?(B|KiB|MiB|GiB|TiB)?")
 
 
 def parse_size(text: str) -> int:
-    """Return the bytes in ``text``: a number of bytes, or a number with the unit B, KiB, MiB or GiB.
+    """Return the bytes in ``text``: a number of bytes, or a number with the unit B, KiB, MiB, GiB or TiB.
 
     Raises ValueError, with a sentence that can be shown, for anything else.
     """

@@ -115,7 +115,7 @@ def test_a_drain_waits_until_the_runs_of_a_killed_runner_are_rescued(queuectl, r
 def test_without_retries_an_attempt_that_was_ended_by_a_shutdown_is_not_run_again(queuectl, tmp_path):
     queuectl("enqueue", "--id", "x", "--retries", "0", f"echo began >> {tmp_path}/effect; sleep 300")
     runner = queuectl.start("run", "--drain-timeout", "0")
-    eventually(lambda: (tmp_path / "effect").exists())
+    eventually((tmp_path / "effect").exists)
 
     runner.terminate()
     assert runner.wait(30) == 0
@@ -154,7 +154,7 @@ def test_a_pipe_to_head_ends(queuectl):
     shell = "queuectl run --drain | head -1"
 
     done = subprocess.run(
-        ["sh", "-c", shell], env=queuectl.environ, cwd=queuectl.folder, capture_output=True, timeout=60
+        ["sh", "-c", shell], check=True, env=queuectl.environ, cwd=queuectl.folder, capture_output=True, timeout=60
     )
 
     assert (done.stderr, done.stdout.count(b"\n")) == (b"", 1)

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from queuectl import fence
-from queuectl.attempt import Interrupt, execute
+from queuectl.attempt import execute
 from queuectl.outcome import Cancelled, Exited, Lost, Released, Signalled, TimedOut
 from queuectl.output import read_output
+from queuectl.process import Interrupt
 from tests.support.factories import make_run, make_spec
 from tests.support.waiting import eventually
 

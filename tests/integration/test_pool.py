@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from queuectl.attempt import Interrupt
 from queuectl.outcome import Cancelled, Exited, Lost, Released
 from queuectl.pool import LocalPool
+from queuectl.process import Interrupt
 from tests.support.factories import make_run, make_spec
 from tests.support.waiting import eventually
 

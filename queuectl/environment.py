@@ -1,0 +1,65 @@
+"""The variables that a job gets, and files of `NAME=value` lines.
+
+The files are read at the attempt, so that secrets are never stored.
+"""
+
+import os
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from queuectl.job import Run
+from queuectl.spool import Spool
+
+_LINE = re.compile(r"(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.ASCII)
+
+
+def job_environment(run: Run, spool: Spool, environ: Mapping[str, str]) -> dict[str, str]:
+    """Return ``environ``, then the env_file's variables, then the job's, then ours.
+
+    Raises what ``read_env_file`` does.
+    """
+    spec = run.spec
+    from_file = read_env_file(spec.env_file) if spec.env_file else {}
+    return {
+        **environ,
+        **from_file,
+        **spec.env,
+        "QUEUECTL_DB": spool.database,
+        "QUEUECTL_RUN_ID": run.id,
+        "QUEUECTL_JOB": run.job.partition("/")[2] if run.job else "",
+        "QUEUECTL_MANIFEST": run.manifest or "",
+        "QUEUECTL_ATTEMPT": str(run.attempts),
+        "QUEUECTL_MAX_ATTEMPTS": str(run.max_attempts),
+        "QUEUECTL_SCHEDULED_AT": f"{run.scheduled_at:%Y-%m-%dT%H:%M:%SZ}",
+        "QUEUECTL_LOCK": spool.lock(run.execution),
+    }
+
+
+def own_environment() -> dict[str, str]:
+    """Return this process's environment, with the folder of its own programs at the end of the path."""
+    here = os.path.dirname(sys.executable)
+    path = os.environ.get("PATH", os.defpath)
+    return {**os.environ, "PATH": path if here in path.split(os.pathsep) else f"{path}{os.pathsep}{here}"}
+
+
+def read_env_file(path: str) -> dict[str, str]:
+    """Return the variables of an env file.
+
+    Blank lines and lines that begin with `#` are passed over; a value may stand in single or double quotes,
+    and nothing in it is expanded. Raises OSError, and ValueError with the number of a line that is none of these.
+    """
+    found: dict[str, str] = {}
+    for number, line in enumerate(Path(path).read_text(encoding="utf-8").splitlines(), start=1):
+        text = line.strip()
+        if not text or text.startswith("#"):
+            continue
+        match = _LINE.fullmatch(text)
+        if match is None:
+            raise ValueError(f"line {number} is not `NAME=value`")
+        name, value = match[1], match[2].strip()
+        if len(value) >= 2 and value[0] == value[-1] and value[0] in "'\"":
+            value = value[1:-1]
+        found[name] = value
+    return found
