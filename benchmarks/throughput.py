@@ -1,0 +1,93 @@
+"""How many trivial commands a second, side by side with others: `python benchmarks/throughput.py [RUNS] [ROUNDS]`.
+
+queuectl's time is that of `run --drain` over runs that are queued already, less its start-up, measured by a drain of
+an empty queue; that every run completed is checked. xargs keeps no queue, no outcome, no output and no time: it is
+the yardstick.
+"""
+
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from sidebyside import QUEUECTL, interleaved, machine, ratio
+
+WORKERS = 4
+
+
+class Contest:
+    """The tasks over one folder; each returns its seconds."""
+
+    def __init__(self, folder: Path, runs: int) -> None:
+        self.folder = folder
+        self.runs = runs
+        self.lines = folder / "lines"
+        self.lines.write_text("true\n" * runs)
+
+    def xargs(self, form: str) -> Callable[[], float]:
+        command = ["sh", "-c", "true"] if form == "shell" else ["true"]
+
+        def task() -> float:
+            with self.lines.open() as lines:
+                return _timed(["xargs", f"-P{WORKERS}", "-n1", *command], stdin=lines)
+
+        return task
+
+    def parallel(self) -> float:
+        with self.lines.open() as lines:
+            log = self.folder / "joblog"
+            return _timed(["parallel", "--joblog", str(log), f"-j{WORKERS}"], stdin=lines)
+
+    def queuectl(self, form: str) -> Callable[[], float]:
+        def task() -> float:
+            queue = self.folder / "queue.db"
+            for old in self.folder.glob("queue.db*"):
+                shutil.rmtree(old) if old.is_dir() else old.unlink()
+            line = "true" if form == "shell" else '{"command": ["true"]}'
+            subprocess.run(
+                [QUEUECTL, "enqueue", "--db", str(queue), "-"],
+                input=f"{line}\n" * self.runs,
+                text=True,
+                stdout=subprocess.DEVNULL,
+                check=True,
+            )
+            taken = _timed([QUEUECTL, "run", "--workers", str(WORKERS), "--drain", "--db", str(queue)])
+            counts = subprocess.run([QUEUECTL, "status", "--json", "--db", str(queue)], capture_output=True, check=True)
+            assert f'"completed": {self.runs}'.encode() in counts.stdout, counts.stdout
+            empty = _timed([QUEUECTL, "run", "--workers", str(WORKERS), "--drain", "--db", str(queue)])
+            return taken - empty
+
+        return task
+
+
+def _timed(command: list[str], **keys: object) -> float:
+    began = time.perf_counter()
+    subprocess.run(command, stdout=subprocess.DEVNULL, check=True, **keys)  # type: ignore[call-overload]
+    return time.perf_counter() - began
+
+
+def main(runs: int, rounds: int) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        contest = Contest(Path(folder), runs)
+        tasks = {}
+        for form in ("shell", "argv"):
+            tasks[f"xargs -P{WORKERS}, {form}"] = contest.xargs(form)
+            tasks[f"queuectl, {form}"] = contest.queuectl(form)
+        if shutil.which("parallel"):
+            tasks["GNU parallel --joblog, shell"] = contest.parallel
+        found = interleaved(tasks, rounds=rounds)
+    print(f"{machine()}; {runs:,} commands, {WORKERS} at a time; medians of {rounds} interleaved rounds")
+    for name, taken in found.items():
+        base = f"xargs -P{WORKERS}, {'argv' if 'argv' in name else 'shell'}"
+        print(
+            f"{name:<30} {runs / statistics.median(taken):7.0f} a second  {1 / ratio(found, name, base):5.2f} x xargs"
+        )
+
+
+if __name__ == "__main__":
+    numbers = [int(argument) for argument in sys.argv[1:]]
+    main(numbers[0] if numbers else 4000, numbers[1] if len(numbers) > 1 else 5)
