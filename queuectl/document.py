@@ -27,6 +27,7 @@ class Document:
     def __init__(self, path: str, source: bytes) -> None:
         self.path = path
         self._source = source
+        self._decoded: dict[int, str] = {}
 
     def parse(self) -> dict[str, Any]:
         """Return the values in it; raises Unparsable."""
@@ -39,7 +40,7 @@ class Document:
         except UnicodeDecodeError as error:
             raise self._unparsable("not UTF-8 text", error.start) from None
         except tomli.TOMLDecodeError as error:
-            message = f"not valid TOML: {visible(error.msg[:1].lower() + error.msg[1:])}"
+            message = f"not valid TOML: {_in_our_words(error.msg)}"
             raise Unparsable(self._problem(message, error.lineno, error.colno)) from None
         except (RecursionError, ValueError):
             raise self._unparsable(*why_unparsed(self._source)) from None
@@ -57,8 +58,15 @@ class Document:
         )
 
     def _problem(self, message: str, line: int, column: int, hint: str | None = None) -> Problem:
-        text = self._lines[line - 1].removesuffix(b"\r").decode(errors="replace") if line <= len(self._lines) else ""
-        return Problem(path=self.path, line=line, column=column, message=message, hint=hint, source_line=text)
+        return Problem(
+            path=self.path, line=line, column=column, message=message, hint=hint, source_line=self._line(line)
+        )
+
+    def _line(self, number: int) -> str:
+        # Kept, so that many problems of one long line share it.
+        if number not in self._decoded:
+            self._decoded[number] = self._lines[number - 1].removesuffix(b"\r").decode(errors="replace")
+        return self._decoded[number]
 
     @cached_property
     def _positions(self) -> Positions:
@@ -67,3 +75,9 @@ class Document:
     @cached_property
     def _lines(self) -> list[bytes]:
         return self._source.split(b"\n")
+
+
+def _in_our_words(message: str) -> str:
+    if message == r"Illegal character '\n'":
+        return "the string does not end on its line"
+    return visible(message[:1].lower() + message[1:])

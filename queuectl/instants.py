@@ -72,9 +72,9 @@ def _zone(name: str) -> "ZoneInfo":
 
 @lru_cache(maxsize=1)
 def _known_zones() -> frozenset[str]:
-    from zoneinfo import available_timezones
+    from importlib.resources import files
 
-    return frozenset(available_timezones() - {"localtime"})
+    return frozenset(files("tzdata").joinpath("zones").read_text(encoding="ascii").split())
 
 
 def _parsed(written: str) -> date:

@@ -189,7 +189,7 @@ class ProcessTree:
 
     def _lives(self) -> bool:
         with contextlib.suppress(ChildProcessError):  # orphans that became ours are reaped by us
-            while os.waitid(os.P_PGID, self._pid, os.WEXITED | os.WNOHANG):
+            while os.waitpid(-self._pid, os.WNOHANG)[0]:
                 pass
         try:
             os.killpg(self._pid, 0)

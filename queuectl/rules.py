@@ -8,6 +8,7 @@ import math
 import re
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime, time
+from difflib import get_close_matches
 
 from queuectl.durations import LONGEST, format_duration, parse_duration
 from queuectl.errors import did_you_mean
@@ -23,6 +24,7 @@ _OUR_RUN_ID = re.compile(r"r[0-9]+")
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _RESERVED = "QUEUECTL_"
 _SHOWN = 60
+_ALMOST = 0.85
 
 # In words that hold for TOML and for JSON; bool before int and datetime before date, which they are kinds of.
 _KINDS: tuple[tuple[type | tuple[type, ...], str], ...] = (
@@ -173,8 +175,11 @@ def exit_codes(value: Iterable[int]) -> tuple[int, ...]:
 
 
 def suggestion(word: str, known: Iterable[str]) -> str | None:
-    """Return a hint that names the known words most like ``word``; None if none is, or if it is no word at all."""
-    return did_you_mean(word, known) if 0 < len(word) <= _SHOWN else None
+    """Return a hint that names the known words most like ``word``, one if it is hardly another; None if none is."""
+    if not 0 < len(word) <= _SHOWN:
+        return None
+    words = list(known)
+    return did_you_mean(word, get_close_matches(word, words, n=1, cutoff=_ALMOST) or words)
 
 
 def not_as(value: object) -> str:
