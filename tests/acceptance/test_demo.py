@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-
 REPOSITORY = Path(__file__).parents[2]
 
 
@@ -62,8 +61,9 @@ def test_the_demo_shows_what_a_queue_must_be_able_to_do(checkout, tmp_path):
 
 def test_the_time_out_of_the_demo_leaves_nothing_alive(checkout, tmp_path):
     checkout("apply", "manifests/demo.toml")
-    marker = f"DEMO_DIR={tmp_path}/demo"
-    checkout("run", "--drain", code=1, DEMO_DIR=f"{tmp_path}/demo")
+    checkout("run", "--drain", code=1)
+
+    marker = f"QUEUECTL_LOCK={tmp_path}/queue.db.d/running/"  # only processes of jobs have it
 
     alive = []
     for environ in Path("/proc").glob("[0-9]*/environ"):
