@@ -51,7 +51,8 @@ def cancel(run: Run, *, now: datetime) -> Run:
     """
     if run.state is State.PROCESSING:
         return replace(run, stop=Stop.NOW, updated_at=now)
-    return _ended(run, State.CANCELLED, "cancelled before it ran", now) if run.state.is_waiting else run
+    when = "while it waited for a retry" if run.attempts else "before it ran"
+    return _ended(run, State.CANCELLED, f"cancelled {when}", now) if run.state.is_waiting else run
 
 
 def withdraw(run: Run, *, now: datetime) -> Run:
@@ -61,10 +62,14 @@ def withdraw(run: Run, *, now: datetime) -> Run:
     return _ended(run, State.CANCELLED, WITHDRAWN, now) if run.state.is_waiting else run
 
 
-def refresh(run: Run, spec: JobSpec, *, run_at: datetime | None, now: datetime) -> Run:
-    """Return an unfinished run with the new ``spec``, due at ``run_at`` if that is given."""
-    run = replace(run, spec=spec, updated_at=now)
-    return replace(run, scheduled_at=run_at, run_at=run_at) if run_at else run
+def refresh(run: Run, spec: JobSpec, *, now: datetime) -> Run:
+    """Return an unfinished run with the new ``spec``, wanted again if its manifest had withdrawn it."""
+    return replace(run, spec=spec, updated_at=now, stop=None if run.stop is Stop.AFTER_ATTEMPT else run.stop)
+
+
+def reschedule(run: Run, spec: JobSpec, *, run_at: datetime, now: datetime) -> Run:
+    """Return a waiting run as another occurrence of its job: due at ``run_at``, with all its attempts before it."""
+    return replace(requeue(run, spec, now=now), scheduled_at=run_at, run_at=run_at)
 
 
 def requeue(run: Run, spec: JobSpec, *, now: datetime) -> Run:

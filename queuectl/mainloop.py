@@ -115,7 +115,8 @@ class MainLoop:
 
     @contextmanager
     def _listening(self, presence: Presence) -> Iterator[None]:
-        before = {sig: signal.signal(sig, lambda sig, _: self._signals.append(sig)) for sig in _SIGNALS}
+        heard = [sig for sig in _SIGNALS if signal.getsignal(sig) is not signal.SIG_IGN]  # nohup ignores SIGHUP
+        before = {sig: signal.signal(sig, lambda sig, _: self._signals.append(sig)) for sig in heard}
         before_wakeup = signal.set_wakeup_fd(presence.fileno(), warn_on_full_buffer=False)
         try:
             yield

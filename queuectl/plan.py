@@ -11,7 +11,7 @@ from typing import Any, TypedDict
 
 from queuectl.errors import OwnedElsewhere, RemovalRefused
 from queuectl.job import Job, Manifest, NewRun, Run, State
-from queuectl.lifecycle import MISSED, miss, refresh, requeue, withdraw
+from queuectl.lifecycle import MISSED, miss, refresh, requeue, reschedule, withdraw
 
 MISSED_AFTER = timedelta(hours=24)
 """A one-shot that is later than this is not run: a rebuilt host must not run two years of old migrations."""
@@ -202,37 +202,37 @@ def _effects(job: Job, known: StoredJob, changed: set[str], now: datetime) -> _E
     """Return what a changed job means for its newest run."""
     run = known.latest
     is_new = job.occurrence != known.job.occurrence
-    if not job.enabled and run and not run.state.is_final:
-        return {"changed_run": withdraw(run, now=now), "note": f"disabled: its {run.state} run is withdrawn"}
-    if run is None or (job.enabled and not known.job.enabled and run.state is State.CANCELLED):
+    if run is None:
         return _occurrence(job, now)
-    if is_new and run.state is State.PENDING:
-        return _moved(job, run, now)
-    if is_new and run.state.is_final:
-        return _occurrence(job, now)
+    if not job.enabled:
+        return _disabled(run, now)
+    if run.state is State.PROCESSING and is_new:
+        return _occurrence(job, now) | {"note": "running: a new run is queued beside it"}
     if run.state is State.PROCESSING:
-        running = "running: this attempt keeps its spec, the next takes the new one"
-        return {"changed_run": refresh(run, job.spec, run_at=None, now=now), "note": running} | (
-            _occurrence(job, now) if is_new else {}
-        )
+        note = "running: this attempt keeps its spec, the next takes the new one"
+        return {"changed_run": refresh(run, job.spec, now=now), "note": note}
+    if run.state.is_waiting and is_new:
+        return _moved(job, run, now)
     if run.state.is_waiting:
-        return {
-            "changed_run": refresh(run, job.spec, run_at=None, now=now),
-            "note": f"the {run.state} run takes the new spec",
-        }
+        return {"changed_run": refresh(run, job.spec, now=now), "note": f"the {run.state} run takes the new spec"}
+    if is_new or (run.state is State.CANCELLED and not known.job.enabled):
+        return _occurrence(job, now)
     if run.state is State.DEAD and changed & _CURES:
-        return {
-            "changed_run": requeue(run, job.spec, now=now),
-            "note": "requeue: the dead run is tried again",
-        }
+        return {"changed_run": requeue(run, job.spec, now=now), "note": "requeue: the dead run is tried again"}
     return {"note": f"({run.state}; will not run again)"}
 
 
+def _disabled(run: Run, now: datetime) -> _Effects:
+    if run.state.is_final:
+        return {"note": "disabled, will not run"}
+    return {"changed_run": withdraw(run, now=now), "note": f"disabled: its {run.state} run is withdrawn"}
+
+
 def _moved(job: Job, run: Run, now: datetime) -> _Effects:
-    """Return what becomes of a pending run whose job now has another time or revision."""
+    """Return what becomes of a waiting run whose job now has another time or revision."""
     found = _occurrence(job, now)
     new = found.pop("new_run")
-    run = refresh(run, job.spec, run_at=new.run_at, now=now)
+    run = reschedule(run, job.spec, run_at=new.run_at, now=now)
     return found | {"changed_run": miss(run, now=now) if new.state is State.SKIPPED else run}
 
 
@@ -272,11 +272,12 @@ def _flat(job: Job) -> dict[str, Any]:
     return values | {"run_at": job.run_at, "enabled": job.enabled, "revision": job.revision}
 
 
-def refuse(plan: Plan, *, allow_remove: int, adopt: bool) -> None:
-    """Raise OwnedElsewhere or RemovalRefused if the plan does what nobody does without saying so."""
+def refused(plan: Plan, *, allow_remove: int, adopt: bool) -> OwnedElsewhere | RemovalRefused | None:
+    """Return why a plan must not be carried out: it does what nobody does without saying so."""
     for manifest in plan.manifests:
         if manifest.owner is not None and manifest.is_adopted and not adopt:
-            raise OwnedElsewhere(manifest.manifest.name, manifest.owner, manifest.manifest.path)
+            return OwnedElsewhere(manifest.manifest.name, manifest.owner, manifest.manifest.path)
         removed = manifest.count(Action.REMOVE)
         if manifest.removes_most and removed > allow_remove:
-            raise RemovalRefused(manifest.manifest.name, removed, manifest.stored_count)
+            return RemovalRefused(manifest.manifest.name, removed, manifest.stored_count)
+    return None

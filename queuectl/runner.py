@@ -93,6 +93,9 @@ class Runner:
         except (DatabaseBusy, DatabaseUnavailable) as error:
             self._reporter.troubled(error)
             return now + timedelta(seconds=_TROUBLE_WAIT)
+        for run, _ in self._unsettled:
+            self._workers.settled(run)
+            self._told.discard(run.execution)
         self._unsettled.clear()
         self._workers.start(claimed)
         for run, after, attempt in settled:
@@ -132,8 +135,6 @@ class Runner:
                 yield run, after, attempt
 
     def _account(self, run: Run, after: Run, attempt: Attempt) -> None:
-        self._workers.settled(run)
-        self._told.discard(run.execution)
         match after.state:
             case State.COMPLETED:
                 self.tally.completed += 1

@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from queuectl.errors import RunNotFound
+from queuectl.errors import JobNotFound, RunNotFound
 from queuectl.job import Attempt, Run, State
 from queuectl.plan import StoredJob
 from queuectl.records import attempt_of
@@ -34,10 +34,20 @@ class Reading(Declarations):
         return run_of(rows[0])
 
     def runs(self, filter: RunFilter) -> list[Run]:
-        """Return the runs that the filter lets through, newest first."""
+        """Return the runs that the filter lets through, newest first; raises JobNotFound."""
         conditions, parameters = _conditions(filter)
+        if filter.job is not None:
+            parameters["job"] = self._job_id(filter.job)
         sql = self._statements["runs"].replace("{conditions}", " AND ".join(conditions) or "TRUE")
         return [run_of(row) for row in self._execute(sql, parameters)]
+
+    def _job_id(self, full_name: str) -> int:
+        """Return the id of a job, declared or removed."""
+        manifest, _, name = full_name.partition("/")
+        rows = self._all("job_id", {"manifest": manifest, "name": name})
+        if not rows:
+            raise JobNotFound(full_name, [stored.job.full_name for stored in self.jobs()])
+        return int(rows[0][0])
 
     def processing_runs(self, runner: int) -> list[Run]:
         """Return what a runner has claimed and not settled."""
@@ -59,13 +69,12 @@ def _conditions(filter: RunFilter) -> tuple[list[str], dict[str, Any]]:
         # Written out, so that the partial indexes of the waiting, processing and dead runs are considered.
         conditions.append(f"state = '{filter.state}'")
     if filter.job is not None:
-        conditions.append("job = (SELECT id FROM jobs WHERE manifest || '/' || name = :job)")
+        conditions.append("job = :job")
     if filter.manifest is not None:
         conditions.append("job IN (SELECT id FROM jobs WHERE manifest = :manifest)")
     if filter.tag is not None:
         conditions.append("EXISTS (SELECT 1 FROM json_each(spec, '$.tags') WHERE value = :tag)")
     parameters = {
-        "job": filter.job,
         "manifest": filter.manifest,
         "tag": filter.tag,
         "limit": -1 if filter.limit is None else filter.limit,

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from queuectl.job import State, Stop
-from queuectl.lifecycle import cancel, miss, refresh, requeue, settle, withdraw
+from queuectl.lifecycle import cancel, miss, refresh, requeue, reschedule, settle, withdraw
 from queuectl.outcome import Cancelled, Exited, Lost, Released, Signalled, TimedOut
 from tests.support.factories import NOW, make_run, make_spec
 
@@ -122,9 +122,20 @@ def test_a_requeued_run_has_all_its_attempts_before_it():
 
 
 def test_a_refreshed_run_takes_the_new_spec_and_keeps_its_time():
-    after = refresh(make_run(state=State.FAILED), make_spec(command="new"), run_at=None, now=LATER)
+    after = refresh(make_run(state=State.FAILED), make_spec(command="new"), now=LATER)
 
     assert (after.spec.command, after.run_at, after.state) == ("new", NOW, State.FAILED)
+
+
+def test_a_run_that_its_manifest_wants_again_is_not_withdrawn_any_more():
+    assert refresh(make_run(stop=Stop.AFTER_ATTEMPT), make_spec(), now=LATER).stop is None
+    assert refresh(make_run(stop=Stop.NOW), make_spec(), now=LATER).stop is Stop.NOW
+
+
+def test_a_rescheduled_run_is_another_occurrence():
+    after = reschedule(make_run(state=State.FAILED, attempt=2), make_spec(), run_at=LATER, now=NOW)
+
+    assert (after.state, after.attempts, after.run_at, after.scheduled_at) == (State.PENDING, 0, LATER, LATER)
 
 
 def test_a_missed_run_is_skipped_with_its_reason():

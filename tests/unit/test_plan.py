@@ -4,7 +4,7 @@ import pytest
 
 from queuectl.errors import OwnedElsewhere, RemovalRefused
 from queuectl.job import NewRun, State, Stop
-from queuectl.plan import Action, FieldChange, plan, refuse
+from queuectl.plan import Action, FieldChange, plan, refused
 from tests.support.factories import NOW, make_job, make_manifest, make_spec, make_stored
 
 PATH = "/repo/nightly.toml"
@@ -110,6 +110,18 @@ def test_a_pending_run_moves_to_the_new_time():
     assert (change.new_run, change.changed_run.run_at, change.changed_run.scheduled_at) == (None, later, later)
 
 
+def test_a_run_that_waits_for_a_retry_becomes_the_new_occurrence():
+    change = only([make_job(revision=2)], [make_stored(make_job(), State.FAILED, attempt=2)])
+
+    assert (change.new_run, change.changed_run.state, change.changed_run.attempts) == (None, State.PENDING, 0)
+
+
+def test_a_job_that_is_mended_and_disabled_at_once_does_not_run():
+    change = only([make_job(enabled=False, command="new")], [make_stored(make_job(), State.DEAD)])
+
+    assert (change.new_run, change.changed_run) == (None, None)
+
+
 def test_a_pending_run_that_moves_far_into_the_past_is_missed():
     change = only([make_job(run_at=NOW - timedelta(days=9))], [make_stored(make_job(), State.PENDING)])
 
@@ -191,9 +203,10 @@ def test_a_job_that_was_renamed_long_ago_is_unchanged():
 def test_a_manifest_name_that_another_file_owns_is_refused_without_adopting_it():
     found = plan([make_manifest(make_job())], {}, {"nightly": "/elsewhere.toml"}, now=NOW)
 
-    with pytest.raises(OwnedElsewhere, match=r"`/repo/nightly.toml` belongs to `/elsewhere.toml`"):
-        refuse(found, allow_remove=0, adopt=False)
-    refuse(found, allow_remove=0, adopt=True)
+    refusal = refused(found, allow_remove=0, adopt=False)
+    assert isinstance(refusal, OwnedElsewhere)
+    assert "`/repo/nightly.toml` belongs to `/elsewhere.toml`" in str(refusal)
+    assert refused(found, allow_remove=0, adopt=True) is None
 
 
 @pytest.mark.parametrize(("before", "after"), [(1, 0), (4, 0), (9, 4)])
@@ -203,9 +216,8 @@ def test_losing_most_jobs_is_refused_without_saying_how_many(before, after):
         [make_manifest(*jobs[:after])], {"nightly": [make_stored(job) for job in jobs]}, {"nightly": PATH}, now=NOW
     )
 
-    with pytest.raises(RemovalRefused):
-        refuse(found, allow_remove=before - after - 1, adopt=False)
-    refuse(found, allow_remove=before - after, adopt=False)
+    assert isinstance(refused(found, allow_remove=before - after - 1, adopt=False), RemovalRefused)
+    assert refused(found, allow_remove=before - after, adopt=False) is None
 
 
 @pytest.mark.parametrize(("before", "after"), [(2, 1), (6, 2), (10, 5)])
@@ -215,4 +227,4 @@ def test_losing_a_few_jobs_is_allowed(before, after):
         [make_manifest(*jobs[:after])], {"nightly": [make_stored(job) for job in jobs]}, {"nightly": PATH}, now=NOW
     )
 
-    refuse(found, allow_remove=0, adopt=False)
+    assert refused(found, allow_remove=0, adopt=False) is None
