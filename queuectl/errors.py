@@ -1,9 +1,10 @@
 """Everything that can go wrong in front of a person.
 
 QueuectlError                1   the operation failed (OwnedElsewhere, RemovalRefused, RunIdTaken)
-├── NotFound                 3   no such run, job or attempt
+├── NotFound                 3   no such run, job or attempt (RunNotFound, JobNotFound)
 ├── UsageError              64   an option, an argument or a setting is wrong
-├── InvalidManifest         65   every problem of every file
+├── InvalidSettings         64   every problem of the settings file and the variables
+├── InvalidManifest         65   every problem of every manifest
 ├── DatabaseUnavailable     69   it cannot be opened, is damaged, or is newer than this program
 └── DatabaseBusy            75   another program holds it; try again
 

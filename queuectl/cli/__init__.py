@@ -8,11 +8,12 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from typing import Final
+from typing import Any, Final
 
 import typer
 from typer.exceptions import TyperException
 
+from queuectl.cli.group import Group
 from queuectl.cli.output import print_error
 from queuectl.errors import QueuectlError, UsageError
 
@@ -66,10 +67,11 @@ def build(only: Sequence[str] = ()) -> typer.Typer:
     """Return the whole command line, or just the part that serves the command named in ``only``."""
     app = typer.Typer(
         name="queuectl",
+        cls=_InOrder,
+        invoke_without_command=True,  # `--version` is no command
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
         add_completion=False,
-        no_args_is_help=True,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_root)
@@ -77,6 +79,14 @@ def build(only: Sequence[str] = ()) -> typer.Typer:
     for module in dict.fromkeys(COMMANDS[name] for name in wanted):
         import_module(f"queuectl.cli.{module}").register(app)
     return app
+
+
+class _InOrder(Group):
+    """Lists the commands in the order of COMMANDS, groups among them."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the names."""
+        return sorted(super().list_commands(ctx), key=list(COMMANDS).index)
 
 
 def _root(

@@ -1,7 +1,7 @@
 """The verbs of manifests: validate, plan, apply, applies."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -9,7 +9,7 @@ from queuectl import clock
 from queuectl.cli.output import note, print_json, print_table, say, stamp
 from queuectl.cli.plan_text import plan_lines, plan_record
 from queuectl.cli.session import Db, Json, open_store, read_settings
-from queuectl.plan import Plan, refuse
+from queuectl.plan import Plan, refused
 from queuectl.plan import plan as make_plan
 from queuectl.spool import Spool, wake_runners
 
@@ -86,10 +86,12 @@ def apply(
             now = clock.now()
             stored = store.stored_jobs(manifest.name for manifest in manifests)
             found = make_plan(manifests, stored, store.owners(), now=now, prune=not no_prune)
-            refuse(found, allow_remove=allow_remove, adopt=adopt)
-            number = store.apply(found, author=author, now=now)
+            refusal = refused(found, allow_remove=allow_remove, adopt=adopt)
+            number = None if refusal else store.apply(found, author=author, now=now)
         wake_runners(Spool(str(store.path)))
-    _print(found, json=json, extra={"apply": number})
+    _print(found, json=json, number=number)
+    if refusal:
+        raise refusal
     if not json:
         note(f"applied: number {number}" if number else "nothing to apply")
     _exit(found, detailed=detailed_exitcode)
@@ -136,9 +138,9 @@ def applies(
     )
 
 
-def _print(found: Plan, *, json: bool, extra: dict[str, Any] | None = None) -> None:
+def _print(found: Plan, *, json: bool, number: int | None = None) -> None:
     if json:
-        print_json(plan_record(found) | (extra or {}))
+        print_json(plan_record(found) | {"apply": number})
     else:
         for line in plan_lines(found):
             say(line)

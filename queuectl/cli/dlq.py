@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from queuectl import clock
+from queuectl.cli.group import Group
 from queuectl.cli.look import RunId, show
 from queuectl.cli.output import ago, note, print_json, print_table
 from queuectl.cli.session import Db, Json, open_store
@@ -22,7 +23,7 @@ All = Annotated[bool, typer.Option("--all", help="Every dead run.")]
 
 def register(app: typer.Typer) -> None:
     """Add the command and its verbs."""
-    dlq = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="The dead letter queue: runs in state dead.")
+    dlq = typer.Typer(cls=Group, rich_markup_mode=None, help="The dead letter queue: runs in state dead.")
     dlq.command("list", epilog="Examples:  queuectl dlq list    queuectl dlq list --json")(list_dead)
     dlq.command("show", epilog="Examples:  queuectl dlq show r12    queuectl dlq show r12 --json")(show_dead)
     dlq.command("retry", epilog="Examples:  queuectl dlq retry r12    queuectl dlq retry --all")(retry)

@@ -155,7 +155,7 @@ def _run_or_newest_of_job(store: Store, name: str) -> Run:
         return store.run(name)
     runs = store.runs(RunFilter(job=name, limit=1))
     if not runs:
-        raise NotFound(f"no run of a job `{name}`", hint="`queuectl jobs` shows the jobs")
+        raise NotFound(f"job `{name}` has no run yet", hint="`queuectl jobs` shows the jobs")
     return runs[0]
 
 
@@ -165,8 +165,8 @@ def _execution(store: Store, run: Run, number: int | None) -> str:
         return run.execution
     ended = [attempt for attempt in store.attempts(run) if number in (None, attempt.number)]
     if not ended:
-        which = f"attempt {number}" if number else "attempt"
-        raise NotFound(f"run `{run.id}` has no {which} yet", hint=f"`queuectl show {run.id}`")
+        which = f"attempt {number}" if number else "attempt yet"
+        raise NotFound(f"run `{run.id}` has no {which}", hint=f"`queuectl show {run.id}`")
     return f"{run.number}.{ended[-1].lease}"
 
 
