@@ -53,7 +53,7 @@ class InvalidManifest(QueuectlError):
         self._shows_hints = len(hints) > 1
         super().__init__(self._text(excerpts=False), hint=hints[0] if len(hints) == 1 else None)
 
-    def with_excerpts(self) -> str:
+    def detailed(self) -> str:
         """Return the message with the line of each problem and a caret below it: for terminals."""
         return self._text(excerpts=True)
 
@@ -150,8 +150,8 @@ class Positions:
                 if child.type in ("table", "table_array_element") and (name := child.named_child(0)):
                     self._unread.setdefault(self._name(table, name), []).append(child)
                 elif child.type == "pair":
-                    path = self._name(table, child.named_children[0])
-                    value = child.named_children[-1]
+                    key, value, *_ = child.named_children  # a comment may follow
+                    path = self._name(table, key)
                     self._values[path] = value
                     if value.type == "inline_table":
                         self._unread.setdefault(path, []).append(value)

@@ -117,6 +117,8 @@ def _sentence(error: "ErrorDetails") -> str:
             return f"must have at most {limits['max_length']} items"
         case "literal_error" | "enum":
             return f"must be {limits['expected'].replace(chr(39), '`')}: {shown(value)}"
+        case "float_type" if isinstance(value, int) and not isinstance(value, bool):
+            return f"is too large: {shown(value)}"
         case type if type in _WANTED:
             return f"must be {_WANTED[type]}, {not_as(value)}"
         case _:

@@ -4,7 +4,6 @@ Each rule takes a value and returns it as it is kept; it raises ValueError with 
 name of the key or option: "must not be empty". Standard library only: the command line checks its options with these.
 """
 
-import math
 import re
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime, time
@@ -149,7 +148,7 @@ def duration(value: object) -> float:
         return _parse(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError(f"must be a duration like `90s`, `15m` or `1h30m`, {not_as(value)}")
-    if not math.isfinite(value) or value < 0:
+    if not value >= 0:  # NaN is neither
         raise ValueError(f"must be a duration of 0 or more: {shown(value)}")
     if value > LONGEST:
         raise ValueError(f"must be at most {format_duration(LONGEST)}: {shown(value)}")
