@@ -29,7 +29,7 @@ types: $(READY)
 	$(BIN)/mypy
 
 imports: $(READY)
-	$(BIN)/lint-imports --no-timing
+	$(BIN)/lint-imports
 
 pytest: $(READY)
 	$(BIN)/python -m pytest -n auto
