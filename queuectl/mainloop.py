@@ -74,9 +74,9 @@ class MainLoop:
                 self._heed(runner)
                 if runner.is_idle() and (runner.is_stopping or self._is_over(runner, until)):
                     break
-                selector.select(
-                    min(self._patience(next_due, pool), _RESCUE_PAUSE if runner.is_rescuing else _LONGEST_WAIT)
-                )
+                selector.select(self._patience(next_due, runner, pool))
+                if pause := runner.gathering():
+                    time.sleep(pause)  # noqa: TID251 - answers that come meanwhile share one commit
             stopped_by = self._signals[-1] if len(self._signals) > 1 else None
             return runner.tally, stopped_by
 
@@ -147,9 +147,9 @@ class MainLoop:
             case Until.DRAINED:
                 return not runner.is_rescuing and not runner.has_due() and not runner.has_retries()
 
-    def _patience(self, next_due: datetime | None, pool: LocalPool) -> float:
+    def _patience(self, next_due: datetime | None, runner: Runner, pool: LocalPool) -> float:
         """Return for how many seconds to wait if nothing happens."""
-        waits = [_LONGEST_WAIT]
+        waits = [_RESCUE_PAUSE if runner.is_rescuing else _LONGEST_WAIT]
         if next_due is not None:
             waits.append((next_due - clock.now()).total_seconds())
         if self._release_at is not None:

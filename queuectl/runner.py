@@ -16,6 +16,7 @@ from queuectl.store import Store
 
 _AHEAD_SECONDS: Final = 0.02  # what is claimed ahead starts within this time
 _MOST_AHEAD: Final = 64
+_LONGEST_GATHERING: Final = 0.005
 _TROUBLE_WAIT: Final = 1.0
 
 
@@ -103,6 +104,14 @@ class Runner:
         for run in [run for run in self._workers.in_flight.values() if stops.get(run.number) is Stop.NOW]:
             self._interrupt(run, Interrupt.CANCEL)
         return next_due
+
+    def gathering(self) -> float:
+        """Return for how many seconds answers may gather before the next round, so that they share its commit.
+
+        No worker idles meanwhile: it is half of the time for which they have runs that were claimed ahead.
+        """
+        ahead = len(self._workers.in_flight) - self._workers.size
+        return max(min(ahead * self._seconds_a_run / self._workers.size / 2, _LONGEST_GATHERING), 0.0)
 
     def is_idle(self) -> bool:
         """Whether nothing is under way and everything is stored."""

@@ -220,3 +220,24 @@ def test_a_stale_answer_does_not_disturb_a_run_that_was_rescued(store, make_runn
     slow.round()
 
     assert (store.run(run.id).state, store.run(run.id).runner) == (State.PROCESSING, rescuer.id)
+
+
+def test_answers_gather_for_a_common_commit_only_while_no_worker_idles(store, make_runner):
+    for _ in range(200):
+        enqueue(store)
+    executor = HeldExecutor()
+    runner = make_runner(executor, size=2)
+    runner.round()
+    assert runner.gathering() == 0
+
+    def answer_all():
+        for number, future in enumerate(executor.futures, start=1):
+            if not future.done():
+                future.set_result(make_attempt(store.run(f"r{number}"), seconds=0.001))
+
+    for _ in range(30):  # the mean of the durations comes down, and more is claimed ahead
+        answer_all()
+        runner.round()
+
+    assert len(executor.futures) > 40
+    assert 0 < runner.gathering() <= 0.005
