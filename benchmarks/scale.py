@@ -8,7 +8,6 @@ import statistics
 import sys
 import tempfile
 import time
-
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING

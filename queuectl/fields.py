@@ -15,7 +15,7 @@ from typing_extensions import TypedDict
 
 from queuectl import rules
 from queuectl.instants import time_zone
-from queuectl.job import RETRY_KEYS, JobSpec
+from queuectl.job import RETRY_KEYS, JobSpec, OnInterrupt
 from queuectl.retry import RetryPolicy
 
 Flag = Annotated[bool, Strict()]
@@ -43,6 +43,8 @@ ExitCode = Annotated[int, Strict(), Field(ge=0, le=255)]
 ExitCodes = Annotated[tuple[ExitCode, ...], Strict(False), Field(max_length=256), AfterValidator(rules.exit_codes)]
 SomeExitCodes = Annotated[ExitCodes, Field(min_length=1)]
 
+Interruption = Annotated[OnInterrupt, PlainValidator(rules.choice(OnInterrupt))]
+
 # A time may need the time zone that stands beside it: it is read when both are known.
 WrittenTime = Annotated[str | date | datetime, PlainValidator(lambda value: value)]
 
@@ -68,6 +70,7 @@ class SpecFields(TypedDict, total=False):
     env_file: FilePath
     success_exit_codes: SomeExitCodes
     fail_on_exit_codes: ExitCodes
+    on_interrupt: Interruption
     tags: Tags
 
 

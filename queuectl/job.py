@@ -37,6 +37,13 @@ class State(StrEnum):
         return not self.is_waiting and self is not State.PROCESSING
 
 
+class OnInterrupt(StrEnum):
+    """What follows when an attempt is lost: its worker, its runner or the machine died."""
+
+    RETRY = "retry"
+    FAIL = "fail"
+
+
 class Stop(StrEnum):
     """What a runner is asked to do with an attempt that is under way."""
 
@@ -65,6 +72,7 @@ class JobSpec:
     env_file: str | None = None
     success_exit_codes: tuple[int, ...] = (0,)
     fail_on_exit_codes: tuple[int, ...] = ()
+    on_interrupt: OnInterrupt = OnInterrupt.RETRY
     tags: tuple[str, ...] = ()
 
     @property
@@ -82,6 +90,8 @@ class JobSpec:
         given: dict[str, Any] = {
             key: tuple(value) if isinstance(value, list) else value for key, value in values.items()
         }
+        if "on_interrupt" in given:
+            given["on_interrupt"] = OnInterrupt(given["on_interrupt"])
         retry: dict[str, Any] = {key: given.pop(key) for key in RETRY_KEYS if key in given}
         return cls(**given, retry=RetryPolicy(**retry)) if retry else cls(**given)
 
@@ -142,7 +152,8 @@ class Run:
     """One occurrence in the queue.
 
     ``scheduled_at`` is when it was to run in the first place; ``run_at`` is when it may next be
-    claimed. ``attempts`` counts the charged attempts, the present one included. ``lease`` is the right to
+    claimed. ``attempts`` counts the charged attempts, the present one included; ``interruptions`` those that were
+    lost, which are not charged. ``lease`` is the right to
     settle the run; it changes with every claim. ``stop`` asks the runner to end the present attempt,
     or not to try again after it.
     """
@@ -157,6 +168,7 @@ class Run:
     created_at: datetime
     updated_at: datetime
     attempts: int = 0
+    interruptions: int = 0
     started_at: datetime | None = None
     finished_at: datetime | None = None
     reason: str | None = None

@@ -7,9 +7,12 @@ passes in what is known and stores what comes back.
 from dataclasses import replace
 from datetime import datetime
 
-from queuectl.job import JobSpec, Run, State, Stop
+from queuectl.job import JobSpec, OnInterrupt, Run, State, Stop
 from queuectl.outcome import Cancelled, Exited, Lost, Outcome, Released, Signalled, TimedOut
 from queuectl.retry import delay_after
+
+MOST_INTERRUPTIONS = 5
+"""So many lost attempts leave a run dead: it may be what kills its workers, its runner or the machine."""
 
 MISSED = "missed"
 WITHDRAWN = "withdrawn by its manifest"
@@ -30,16 +33,27 @@ def settle(run: Run, outcome: Outcome, *, now: datetime, jitter: float) -> Run:
             return _ended(run, State.CANCELLED, f"cancelled; last attempt: {outcome}", now)
         case _ if run.stop is Stop.AFTER_ATTEMPT:
             return _ended(run, State.CANCELLED, f"{WITHDRAWN}; last attempt: {outcome}", now)
-        case Released(began=True) if run.spec.retry.retries == 0:
-            # At most once is what `retries = 0` says; the command may have done half of its work.
-            return _ended(run, State.DEAD, f"{outcome}: with no retries it must not run again", now)
+        case Released(began=True) | Lost() if _runs_at_most_once(run):
+            # The command may have done half of its work.
+            return _ended(run, State.DEAD, f"{outcome}: it must not run twice", now)
+        case Lost() if run.interruptions + 1 >= MOST_INTERRUPTIONS:
+            after = _ended(
+                run, State.DEAD, f"poison: {MOST_INTERRUPTIONS} attempts lost; the last: {outcome.cause}", now
+            )
+            return replace(after, attempts=run.attempts - 1, interruptions=run.interruptions + 1)
+        case Lost():
+            # Not the command's failure, so not charged; but what kills its workers must not do so at full speed.
+            interruptions = run.interruptions + 1
+            wait = delay_after(interruptions, run.spec.retry, jitter)
+            after = replace(_waiting(run, State.FAILED, str(outcome), now), run_at=now + wait)
+            return replace(after, attempts=run.attempts - 1, interruptions=interruptions)
         case Released():
             return replace(_waiting(run, State.PENDING, str(outcome), now), attempts=run.attempts - 1)
         case Exited(code=code, error=None) if code in run.spec.fail_on_exit_codes:
             return _ended(run, State.DEAD, f"{outcome}: a retry cannot help", now)
-        case Exited() | Signalled() | TimedOut() | Lost() if run.attempts >= run.max_attempts:
+        case Exited() | Signalled() | TimedOut() if run.attempts >= run.max_attempts:
             return _ended(run, State.DEAD, str(outcome), now)
-        case Exited() | Signalled() | TimedOut() | Lost():
+        case Exited() | Signalled() | TimedOut():
             wait = delay_after(run.attempts, run.spec.retry, jitter)
             return replace(_waiting(run, State.FAILED, str(outcome), now), run_at=now + wait)
 
@@ -74,12 +88,18 @@ def reschedule(run: Run, spec: JobSpec, *, run_at: datetime, now: datetime) -> R
 
 def requeue(run: Run, spec: JobSpec, *, now: datetime) -> Run:
     """Return a run in a final state as pending with ``spec``, due now, with all its attempts before it."""
-    return replace(_waiting(run, State.PENDING, None, now), spec=spec, attempts=0, run_at=now, started_at=None)
+    return replace(
+        _waiting(run, State.PENDING, None, now), spec=spec, attempts=0, interruptions=0, run_at=now, started_at=None
+    )
 
 
 def miss(run: Run, *, now: datetime) -> Run:
     """Return a waiting run as skipped: its time is so long past that it must not run."""
     return _ended(run, State.SKIPPED, MISSED, now)
+
+
+def _runs_at_most_once(run: Run) -> bool:
+    return run.spec.retry.retries == 0 or run.spec.on_interrupt is OnInterrupt.FAIL
 
 
 def _waiting(run: Run, state: State, reason: str | None, now: datetime) -> Run:

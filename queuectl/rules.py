@@ -5,13 +5,17 @@ name of the key or option: "must not be empty". Standard library only: the comma
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime, time
 from difflib import get_close_matches
+from enum import StrEnum
+from typing import TypeVar
 
 from queuectl.durations import LONGEST, format_duration, parse_duration
 from queuectl.errors import did_you_mean
 from queuectl.visible import visible
+
+Word = TypeVar("Word", bound=StrEnum)
 
 LONGEST_ARGUMENT = 131_071
 """Bytes in one argument of a program or one `NAME=value`: Linux starts no program with a longer one."""
@@ -140,6 +144,19 @@ def environment(value: dict[str, str]) -> dict[str, str]:
     for variable, content in value.items():
         _fit([variable, "=", content], what=f"`{variable}`")
     return value
+
+
+def choice(words: type[Word]) -> Callable[[object], Word]:
+    """Return the rule that a value is one of the words of an enumeration."""
+
+    def rule(value: object) -> Word:
+        for word in words:
+            if value == word.value:
+                return word
+        known = " or ".join(f"`{word.value}`" for word in words)
+        raise ValueError(f"must be {known}: {shown(value)}")
+
+    return rule
 
 
 def duration(value: object) -> float:

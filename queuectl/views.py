@@ -37,6 +37,7 @@ def run_record(run: Run) -> dict[str, Any]:
         "updated_at": run.updated_at,
         "job": run.job,
         "manifest": run.manifest,
+        "interruptions": run.interruptions,
         "priority": spec.priority,
         "tags": list(spec.tags),
         "scheduled_at": run.scheduled_at,

@@ -51,7 +51,7 @@ class Queue(Database):
             if rows:  # else nothing is written, and an idle runner costs no fsync
                 self._all("next_lease")
         # RETURNING promises no order: priority is the last column, then run_at, then number.
-        return [run_of(row) for row in sorted(rows, key=lambda row: (-row[16], row[6], row[0]))]
+        return [run_of(row) for row in sorted(rows, key=lambda row: (-row[17], row[6], row[0]))]
 
     def next_due(self) -> datetime | None:
         """Return when the earliest waiting run may be claimed, past or future; None if none waits."""
@@ -68,6 +68,7 @@ class Queue(Database):
                     "lease": before.lease,
                     "state": after.state,
                     "attempts": after.attempts,
+                    "interruptions": after.interruptions,
                     "run_at": to_micros(after.run_at),
                     "reason": after.reason,
                     "updated_at": to_micros(after.updated_at),
@@ -89,6 +90,7 @@ class Queue(Database):
                     "lease_before": before.lease,
                     "state": after.state,
                     "attempts": after.attempts,
+                    "interruptions": after.interruptions,
                     "priority": after.spec.priority,
                     "spec": spec_to_json(after.spec),
                     "scheduled_at": to_micros(after.scheduled_at),

@@ -9,8 +9,8 @@ HERE: Final = Path(__file__).parent
 # The columns that rows.run_of reads, in its order; the last one is for sorting.
 RUN: Final = """runs.number, coalesce(runs.given_id, 'r' || runs.number),
        (SELECT manifest || '/' || name FROM jobs WHERE id = runs.job), runs.state, runs.spec,
-       runs.scheduled_at, runs.run_at, runs.created_at, runs.updated_at, runs.attempts, runs.started_at,
-       runs.finished_at, runs.reason, runs.lease, runs.runner, runs.stop, runs.priority"""
+       runs.scheduled_at, runs.run_at, runs.created_at, runs.updated_at, runs.attempts, runs.interruptions,
+       runs.started_at, runs.finished_at, runs.reason, runs.lease, runs.runner, runs.stop, runs.priority"""
 
 
 @cache

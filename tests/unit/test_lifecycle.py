@@ -4,13 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from queuectl.job import State, Stop
+from queuectl.job import OnInterrupt, State, Stop
 from queuectl.lifecycle import cancel, miss, refresh, requeue, reschedule, settle, withdraw
 from queuectl.outcome import Cancelled, Exited, Lost, Released, Signalled, TimedOut
 from tests.support.factories import NOW, make_run, make_spec
 
 LATER = NOW + timedelta(minutes=5)
-FAILURES = [Exited(1), Exited(127, "not found"), Signalled(9), TimedOut(60), Lost("its worker was killed")]
+FAILURES = [Exited(1), Exited(127, "not found"), Signalled(9), TimedOut(60)]
+LOST = Lost("its worker was killed")
 
 outcomes = st.one_of(
     st.builds(Exited, st.integers(0, 255)),
@@ -76,7 +77,7 @@ def test_a_cancelled_attempt_is_not_retried():
 
 
 @pytest.mark.parametrize("stop", list(Stop))
-@pytest.mark.parametrize("outcome", [*FAILURES, Released()], ids=str)
+@pytest.mark.parametrize("outcome", [*FAILURES, LOST, Released()], ids=str)
 def test_a_run_that_nobody_wants_any_more_is_not_retried(stop, outcome):
     assert settled(make_run(stop=stop), outcome).state is State.CANCELLED
 
@@ -144,6 +145,36 @@ def test_a_missed_run_is_skipped_with_its_reason():
     assert (after.state, after.reason, after.finished_at) == (State.SKIPPED, "missed", LATER)
 
 
+def test_a_lost_attempt_is_an_interruption_and_not_charged():
+    after = settled(make_run(attempt=4, retries=3, interruptions=1), LOST)
+
+    assert (after.state, after.attempts, after.interruptions) == (State.FAILED, 3, 2)
+    assert (after.run_at, after.reason) == (LATER + timedelta(seconds=4), "lost: its worker was killed")
+
+
+def test_a_run_that_was_lost_too_often_is_poison():
+    after = settled(make_run(interruptions=4), LOST)
+
+    assert (after.state, after.attempts, after.interruptions) == (State.DEAD, 0, 5)
+    assert after.reason == "poison: 5 attempts lost; the last: its worker was killed"
+
+
+@pytest.mark.parametrize(
+    "spec", [make_spec(retries=0), make_spec(on_interrupt=OnInterrupt.FAIL)], ids=["retries", "key"]
+)
+@pytest.mark.parametrize("outcome", [LOST, Released()], ids=str)
+def test_a_run_that_must_run_at_most_once_is_dead_when_its_attempt_was_interrupted(spec, outcome):
+    after = settled(make_run(spec=spec), outcome)
+
+    assert (after.state, after.reason) == (State.DEAD, f"{outcome}: it must not run twice")
+
+
+def test_a_requeued_run_has_no_interruptions_behind_it():
+    run = make_run(state=State.DEAD, interruptions=5, finished_at=NOW)
+
+    assert requeue(run, run.spec, now=LATER).interruptions == 0
+
+
 def test_without_retries_a_command_that_was_begun_never_begins_again():
     assert settled(make_run(retries=0), Released()).state is State.DEAD
     assert settled(make_run(retries=0), Released(began=False)).state is State.PENDING
@@ -156,9 +187,9 @@ def test_no_run_is_attempted_more_often_than_its_policy_allows(retries, ends, ji
     for outcome in ends:
         if not run.state.is_waiting:
             break
-        running = make_run(spec=run.spec, attempt=run.attempts + 1)
+        running = make_run(spec=run.spec, attempt=run.attempts + 1, interruptions=run.interruptions)
         run = settle(running, outcome, now=NOW, jitter=jitter)
-        charged += not isinstance(outcome, Released)
+        charged += not isinstance(outcome, Released | Lost)
 
     assert charged <= retries + 1
 

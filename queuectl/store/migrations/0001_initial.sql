@@ -28,6 +28,7 @@ CREATE TABLE runs (
   priority INTEGER NOT NULL,
   spec TEXT NOT NULL,
   attempts INTEGER NOT NULL DEFAULT 0 CHECK (attempts >= 0),
+  interruptions INTEGER NOT NULL DEFAULT 0 CHECK (interruptions >= 0),
   scheduled_at INTEGER NOT NULL,
   run_at INTEGER NOT NULL,
   created_at INTEGER NOT NULL,

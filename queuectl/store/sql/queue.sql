@@ -51,8 +51,8 @@ SELECT min((SELECT min(run_at)
 -- name: settle_run
 -- Fenced by the lease: a runner that lost its lease cannot settle the run any more.
 UPDATE runs
-   SET state = :state, attempts = :attempts, run_at = :run_at, reason = :reason, updated_at = :updated_at,
-       finished_at = :finished_at, lease = NULL, runner = NULL, stop = NULL
+   SET state = :state, attempts = :attempts, interruptions = :interruptions, run_at = :run_at, reason = :reason,
+       updated_at = :updated_at, finished_at = :finished_at, lease = NULL, runner = NULL, stop = NULL
  WHERE number = :number AND state = 'processing' AND lease = :lease
 RETURNING number;
 
@@ -66,7 +66,7 @@ VALUES (:run, :lease, :number, :runner, :started_at, :finished_at, :outcome, :ex
 -- name: change_run
 -- A person's change (cancel, requeue); applies only while the run is still in the state it was decided on.
 UPDATE runs
-   SET state = :state, attempts = :attempts, priority = :priority, spec = :spec, scheduled_at = :scheduled_at,
+   SET state = :state, attempts = :attempts, interruptions = :interruptions, priority = :priority, spec = :spec, scheduled_at = :scheduled_at,
        run_at = :run_at, reason = :reason, updated_at = :updated_at, started_at = :started_at,
        finished_at = :finished_at, stop = :stop
  WHERE number = :number AND state = :state_before AND lease IS :lease_before
