@@ -73,16 +73,54 @@ def read_output(path: str) -> Iterator[bytes]:
         return
     total, kept = int.from_bytes(tail[:_HEADER], "big"), tail[_HEADER:]
     if total > len(kept):
-        yield f"\n[… {total - len(kept):,} bytes dropped by queuectl …]\n".encode()
+        yield _dropped(total - len(kept))
         start = total % len(kept)
         kept = kept[start:] + kept[:start]
     yield kept
+
+
+class Follower:
+    """Reads a stream while it is written: each call returns what has come since the last."""
+
+    def __init__(self, path: str) -> None:
+        self._path = Path(path)
+        self._head_read = 0
+        self._tail_read = 0
+
+    def read(self) -> bytes:
+        """Return the new bytes; a note stands for those that were overwritten before they were read."""
+        try:
+            with self._path.open("rb") as head:
+                head.seek(self._head_read)
+                found = head.read()
+        except FileNotFoundError:
+            return b""
+        self._head_read += len(found)
+        return found + self._read_tail()
+
+    def _read_tail(self) -> bytes:
+        try:
+            tail = Path(f"{self._path}.tail").read_bytes()
+        except FileNotFoundError:
+            return b""
+        total, ring = int.from_bytes(tail[:_HEADER], "big"), tail[_HEADER:]
+        fresh = total - self._tail_read
+        if fresh <= 0 or not ring:
+            return b""
+        start = total % len(ring)
+        in_order = ring[start:] + ring[:start] if total > len(ring) else ring
+        self._tail_read = total
+        return (_dropped(fresh - len(ring)) if fresh > len(ring) else b"") + in_order[-fresh:]
 
 
 def remove_output(path: str) -> None:
     """Remove what is kept of a stream, if anything is."""
     for each in (path, path + ".tail"):
         Path(each).unlink(missing_ok=True)
+
+
+def _dropped(count: int) -> bytes:
+    return f"\n[… {count:,} bytes dropped by queuectl …]\n".encode()
 
 
 def _make(path: str) -> int:

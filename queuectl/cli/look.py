@@ -1,6 +1,5 @@
 """The verbs that only read: status, list, jobs, show, logs."""
 
-import sys
 from typing import Annotated
 
 import typer
@@ -9,11 +8,10 @@ from queuectl import clock
 from queuectl.cli.output import ago, print_json, print_table, say, stamp
 from queuectl.cli.session import Db, Json, open_store
 from queuectl.durations import format_duration
-from queuectl.errors import NotFound
+from queuectl.errors import NotFound, UsageError
 from queuectl.job import DURATION_KEYS, Attempt, Run, State
 from queuectl.store import RunFilter, Store
 from queuectl.views import attempt_record, job_record, run_record, run_title, status_record
-from queuectl.visible import visible
 
 RunId = Annotated[str, typer.Argument(metavar="RUN", help="The id of a run.", show_default=False)]
 
@@ -24,7 +22,7 @@ def register(app: typer.Typer) -> None:
     app.command("list", epilog="Examples:  queuectl list --state dead    queuectl list --job nightly/backup")(list_runs)
     app.command("jobs", epilog="Examples:  queuectl jobs    queuectl jobs --manifest nightly --json")(jobs)
     app.command("show", epilog="Examples:  queuectl show r12    queuectl show r12 --json")(show)
-    app.command("logs", epilog="Examples:  queuectl logs r12    queuectl logs nightly/backup --stderr")(logs)
+    app.command("logs", epilog="Examples:  queuectl logs r12    queuectl logs -f nightly/backup --stderr")(logs)
 
 
 def status(db: Db = None, json: Json = False) -> None:
@@ -130,24 +128,23 @@ def logs(
     attempt: Annotated[int | None, typer.Option(min=1, help="Which attempt.", show_default="the last")] = None,
     stderr: Annotated[bool, typer.Option("--stderr", help="What it wrote to stderr instead of stdout.")] = False,
     raw: Annotated[bool, typer.Option("--raw", help="Do not escape control characters on a terminal.")] = False,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on while it is written, from attempt to attempt, to the end.")
+    ] = False,
     db: Db = None,
 ) -> None:
     """Print what an attempt wrote, byte for byte; on a terminal control characters are shown escaped."""
-    from queuectl.output import read_output
-    from queuectl.spool import Spool
+    from queuectl.cli.logs import follow_run, print_output
 
+    if follow and attempt is not None:
+        raise UsageError("`--follow` goes from attempt to attempt: it does not go with `--attempt`")
     with open_store(db) as store:
         found = _run_or_newest_of_job(store, run)
-        execution = _execution(store, found, attempt)
-        spool = Spool(str(store.path))
-    escape = sys.stdout.isatty() and not raw
-    sys.stdout.flush()
-    for data in read_output(spool.output(execution, "stderr" if stderr else "stdout")):
-        if escape:
-            sys.stdout.write(visible(data.decode(errors="replace"), keep="\n\t"))
+        stream = "stderr" if stderr else "stdout"
+        if follow:
+            follow_run(store, found, stream, raw=raw)
         else:
-            sys.stdout.buffer.write(data)
-    sys.stdout.flush()
+            print_output(store, _execution(store, found, attempt), stream, raw=raw)
 
 
 def _run_or_newest_of_job(store: Store, name: str) -> Run:

@@ -10,7 +10,7 @@ import pytest
 from queuectl import fence
 from queuectl.attempt import execute
 from queuectl.outcome import Cancelled, Exited, Lost, Released, Signalled, TimedOut
-from queuectl.output import read_output
+from queuectl.output import Follower, Sink, read_output
 from queuectl.process import Interrupt
 from tests.support.factories import make_run, make_spec
 from tests.support.waiting import eventually
@@ -250,3 +250,22 @@ def test_a_gigabyte_would_not_fit_and_the_beginning_and_the_end_are_kept(spool):
     assert kept.startswith(whole[:1000])
     assert kept.endswith(whole[-1000:])
     assert f"[… {len(whole) - 2000:,} bytes dropped by queuectl …]".encode() in kept
+
+
+def test_a_stream_is_followed_through_its_beginning_its_middle_and_its_end(tmp_path):
+    path = str(tmp_path / "1.1.stdout")
+    sink, follower = Sink(path, limit=20), Follower(path)
+    assert follower.read() == b""
+
+    seen = []
+    for piece in (b"01234", b"56789ab", b"cdef", b"g" * 30, b"xyz"):
+        sink.write(piece)
+        seen.append(follower.read())
+    sink.close()
+
+    dropped = "\n[… 20 bytes dropped by queuectl …]\n".encode()
+    assert seen == [b"01234", b"56789ab", b"cdef", dropped + b"g" * 10, b"xyz"]
+    assert (
+        b"".join(read_output(path))
+        == b"0123456789" + "\n[… 29 bytes dropped by queuectl …]\n".encode() + b"g" * 7 + b"xyz"
+    )
