@@ -15,7 +15,7 @@ from typing_extensions import TypedDict
 
 from queuectl import rules
 from queuectl.instants import time_zone
-from queuectl.job import RETRY_KEYS, JobSpec, OnInterrupt
+from queuectl.job import RETRY_KEYS, JobSpec, Limits, OnInterrupt
 from queuectl.retry import RetryPolicy
 
 Flag = Annotated[bool, Strict()]
@@ -42,6 +42,23 @@ Jitter = Annotated[float, Strict(), Field(ge=0, le=1, allow_inf_nan=False)]
 ExitCode = Annotated[int, Strict(), Field(ge=0, le=255)]
 ExitCodes = Annotated[tuple[ExitCode, ...], Strict(False), Field(max_length=256), AfterValidator(rules.exit_codes)]
 SomeExitCodes = Annotated[ExitCodes, Field(min_length=1)]
+
+Memory = Annotated[int, PlainValidator(rules.memory)]
+CpuSeconds = Annotated[int, PlainValidator(rules.cpu_seconds)]
+OpenFiles = Annotated[int, Strict(), Field(ge=16, le=1 << 20)]
+Nice = Annotated[int, Strict(), Field(ge=0, le=19)]
+
+
+class LimitFields(TypedDict, total=False):
+    """The keys of `limits`."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid")  # type: ignore[misc]
+
+    memory: Memory
+    cpu: CpuSeconds
+    open_files: OpenFiles
+    nice: Nice
+
 
 Interruption = Annotated[OnInterrupt, PlainValidator(rules.choice(OnInterrupt))]
 
@@ -71,6 +88,7 @@ class SpecFields(TypedDict, total=False):
     success_exit_codes: SomeExitCodes
     fail_on_exit_codes: ExitCodes
     on_interrupt: Interruption
+    limits: LimitFields
     tags: Tags
 
 
@@ -113,6 +131,8 @@ def to_spec(values: Mapping[str, Any], *, folder: Path | str) -> JobSpec:
     given["cwd"] = absolute(values.get("cwd", "."), folder)
     if "env_file" in values:
         given["env_file"] = absolute(values["env_file"], folder)
+    if "limits" in values:
+        given["limits"] = Limits(**values["limits"])
     retry = {key: values[key] for key in RETRY_KEYS if key in values}
     if retry:
         given["retry"] = RetryPolicy(**retry)
@@ -135,4 +155,4 @@ def _variables(values: Mapping[str, Any]) -> Mapping[str, str]:
 
 
 _SUCCESS = JobSpec(command="true").success_exit_codes
-_SPEC_ONLY = frozenset(SPEC_KEYS) - {*RETRY_KEYS, *_PATH_KEYS}
+_SPEC_ONLY = frozenset(SPEC_KEYS) - {*RETRY_KEYS, *_PATH_KEYS, "limits"}

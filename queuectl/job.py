@@ -51,6 +51,26 @@ class Stop(StrEnum):
     AFTER_ATTEMPT = "after attempt"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What the kernel allows each process of an attempt; None where nothing is limited.
+
+    ``memory`` is address space in bytes, ``cpu`` processor time in whole seconds, ``nice`` is added to the niceness.
+    """
+
+    memory: int | None = None
+    cpu: int | None = None
+    open_files: int | None = None
+    nice: int | None = None
+
+    def __bool__(self) -> bool:
+        return self != Limits()
+
+    def to_dict(self) -> dict[str, int]:
+        """Return the limits that are set."""
+        return {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) is not None}
+
+
 @dataclass(frozen=True, kw_only=True)  # no slots: those make it slow to pickle
 class JobSpec:
     """Everything an attempt needs to know; durations are in seconds.
@@ -73,6 +93,7 @@ class JobSpec:
     success_exit_codes: tuple[int, ...] = (0,)
     fail_on_exit_codes: tuple[int, ...] = ()
     on_interrupt: OnInterrupt = OnInterrupt.RETRY
+    limits: Limits = field(default_factory=Limits)
     tags: tuple[str, ...] = ()
 
     @property
@@ -92,6 +113,8 @@ class JobSpec:
         }
         if "on_interrupt" in given:
             given["on_interrupt"] = OnInterrupt(given["on_interrupt"])
+        if "limits" in given:
+            given["limits"] = Limits(**given["limits"])
         retry: dict[str, Any] = {key: given.pop(key) for key in RETRY_KEYS if key in given}
         return cls(**given, retry=RetryPolicy(**retry)) if retry else cls(**given)
 
@@ -227,5 +250,11 @@ def _differing(value: JobSpec | RetryPolicy) -> dict[str, Any]:
         default = f.default_factory() if f.default_factory is not MISSING else f.default
         present = getattr(value, f.name)
         if f.name != "retry" and present != default:
-            found[f.name] = dict(present) if isinstance(present, Mapping) else present
+            found[f.name] = _plain(present)
     return found
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Limits):
+        return value.to_dict()
+    return dict(value) if isinstance(value, Mapping) else value

@@ -19,7 +19,7 @@ MISSED_AFTER = timedelta(hours=24)
 _MANY = 5
 
 # What a dead run may have died of: a change of one of these is a reason to try it again.
-_CURES = frozenset({"command", "shell", "cwd", "env", "env_file", "timeout"})
+_CURES = frozenset({"command", "shell", "cwd", "env", "env_file", "limits", "timeout"})
 
 
 class Action(StrEnum):
@@ -269,6 +269,7 @@ def _flat(job: Job) -> dict[str, Any]:
     """Return the keys of a manifest's job table with their values, defaults included."""
     values = {f.name: getattr(job.spec, f.name) for f in fields(job.spec) if f.name != "retry"}
     values |= {f.name: getattr(job.spec.retry, f.name) for f in fields(job.spec.retry)}
+    values["limits"] = job.spec.limits.to_dict()
     return values | {"run_at": job.run_at, "enabled": job.enabled, "revision": job.revision}
 
 

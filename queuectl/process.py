@@ -12,7 +12,7 @@ from enum import StrEnum
 from shutil import which
 from typing import TYPE_CHECKING, Final
 
-from queuectl.job import Run
+from queuectl.job import JobSpec, Run
 from queuectl.outcome import Cancelled, Exited, Lost, Outcome, Released, Signalled, TimedOut
 from queuectl.output import Sink
 
@@ -41,6 +41,24 @@ class CannotStart(Exception):
     def __init__(self, code: int, message: str) -> None:
         super().__init__(message)
         self.code = code
+
+
+def limited(spec: JobSpec) -> tuple[str, ...]:
+    """Return the program to start and its arguments, behind a shell that sets the limits first if there are any.
+
+    A shell can do that between the fork and the command; we cannot, since nothing of ours runs there.
+    """
+    limits = spec.limits
+    if not limits:
+        return spec.argv
+    settings = {
+        "-v": None if limits.memory is None else limits.memory // 1024,
+        "-t": limits.cpu,
+        "-n": limits.open_files,
+    }
+    steps = [f"ulimit {option} {value}" for option, value in settings.items() if value is not None]
+    nice = () if limits.nice is None else ("nice", "-n", str(limits.nice))
+    return ("/bin/sh", "-c", " && ".join([*steps, 'exec "$@"']), "sh", *nice, *spec.argv)
 
 
 class ProcessTree:
@@ -87,7 +105,7 @@ class ProcessTree:
         return Exited(os.waitstatus_to_exitcode(status))
 
     def _spawn(self, environment: Mapping[str, str], lock: int, sinks: list[Sink]) -> int:
-        argv = self._run.spec.argv
+        argv = limited(self._run.spec)
         program = which(argv[0], path=environment.get("PATH")) if "/" not in argv[0] else argv[0]
         pipes = [os.pipe() for _ in sinks]
         for (reading, _), sink in zip(pipes, sinks, strict=True):

@@ -9,10 +9,12 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime, time
 from difflib import get_close_matches
 from enum import StrEnum
+from math import ceil
 from typing import TypeVar
 
 from queuectl.durations import LONGEST, format_duration, parse_duration
 from queuectl.errors import did_you_mean
+from queuectl.sizes import format_size, parse_size
 from queuectl.visible import visible
 
 Word = TypeVar("Word", bound=StrEnum)
@@ -20,6 +22,7 @@ Word = TypeVar("Word", bound=StrEnum)
 LONGEST_ARGUMENT = 131_071
 """Bytes in one argument of a program or one `NAME=value`: Linux starts no program with a longer one."""
 
+_LEAST_MEMORY = 1 << 20
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 _TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@=+-]{0,62}")
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -144,6 +147,21 @@ def environment(value: dict[str, str]) -> dict[str, str]:
     for variable, content in value.items():
         _fit([variable, "=", content], what=f"`{variable}`")
     return value
+
+
+def memory(value: object) -> int:
+    """Return an amount of memory in bytes, enough to start a program in; a bare number is bytes."""
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise ValueError(f"must be a size like `512M` or `2 GiB`, {not_as(value)}")
+    size = parse_size(value) if isinstance(value, str) else value
+    if size < _LEAST_MEMORY:
+        raise ValueError(f"must be at least {format_size(_LEAST_MEMORY)}: {shown(value)}")
+    return size
+
+
+def cpu_seconds(value: object) -> int:
+    """Return processor time as the kernel limits it: in whole seconds, at least one."""
+    return max(ceil(time_limit(value)), 1)
 
 
 def choice(words: type[Word]) -> Callable[[object], Word]:

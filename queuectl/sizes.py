@@ -3,18 +3,21 @@
 import re
 
 _UNITS = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
-_SIZE = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,3})?) ?(B|KiB|MiB|GiB|TiB)?")
+_SHORT = {"K": "KiB", "M": "MiB", "G": "GiB", "T": "TiB"}
+_SIZE = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,3})?) ?(B|KiB|MiB|GiB|TiB|[KMGT])?")
 
 
 def parse_size(text: str) -> int:
-    """Return the bytes in ``text``: a number of bytes, or a number with the unit B, KiB, MiB, GiB or TiB.
+    """Return the bytes in ``text``: a number of bytes, or a number with the unit B, KiB, MiB, GiB or TiB;
+    K, M, G and T are short for these.
 
     Raises ValueError, with a sentence that can be shown, for anything else.
     """
     found = _SIZE.fullmatch(text)
     if not found:
         raise ValueError(f"must be a size like `64 KiB` or `10 MiB`: `{text}`")
-    return int(float(found[1]) * _UNITS[found[2] or "B"])
+    unit = found[2] or "B"
+    return int(float(found[1]) * _UNITS[_SHORT.get(unit, unit)])
 
 
 def format_size(size: int) -> str:

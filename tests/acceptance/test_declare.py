@@ -208,6 +208,36 @@ def test_a_job_runs_in_its_manifest_s_folder_with_its_environment(queuectl):
     assert "s3cret" not in queuectl("show", "r1", "--json").stdout
 
 
+def test_limits_and_what_an_interruption_means_are_declared_and_compared(queuectl):
+    job = '[jobs.a]\ncommand = "ulimit -n"\non_interrupt = "fail"\n'
+    job += 'limits = {{ memory = "512M", cpu = "60s", open_files = {} }}\n'
+    queuectl.manifest(job.format(64))
+    queuectl("apply", "nightly.toml")
+    queuectl("run", "--drain")
+    queuectl.manifest(job.format(128))
+
+    assert queuectl("logs", "nightly/a").stdout == "64\n"
+    assert "'open_files': 64} → " in queuectl("plan", "nightly.toml").stdout
+    [change] = queuectl.json("plan", "nightly.toml")["manifests"][0]["changes"]
+    assert change["fields"][0]["new"] == {"memory": 512 << 20, "cpu": 60, "open_files": 128}
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('limits = { memory = "1K" }', "`limits.memory` must be at least 1 MiB: `1K`"),
+        ("limits = { cpu = 0 }", "`limits.cpu` must be more than 0: 0"),
+        ("limits = { files = 3 }", "unknown key `files`"),
+        ("limits = { nice = -5 }", "`limits.nice` must be 0 or more: -5"),
+        ('on_interrupt = "ignore"', "`on_interrupt` must be `retry` or `fail`: `ignore`"),
+    ],
+)
+def test_a_wrong_limit_is_refused(queuectl, line, message):
+    queuectl.manifest(f'[jobs.a]\ncommand = "true"\n{line}\n')
+
+    assert message in queuectl("validate", "nightly.toml", code=65).stderr
+
+
 def test_an_apply_records_who_where_and_from_which_commit(queuectl):
     def git(*arguments):
         names = ["-c", "user.name=a", "-c", "user.email=a@example.org", "-c", "init.defaultBranch=main"]

@@ -9,6 +9,7 @@ import pytest
 
 from queuectl import fence
 from queuectl.attempt import execute
+from queuectl.job import Limits
 from queuectl.outcome import Cancelled, Exited, Lost, Released, Signalled, TimedOut
 from queuectl.output import Follower, Sink, read_output
 from queuectl.process import Interrupt
@@ -269,3 +270,32 @@ def test_a_stream_is_followed_through_its_beginning_its_middle_and_its_end(tmp_p
         b"".join(read_output(path))
         == b"0123456789" + "\n[… 29 bytes dropped by queuectl …]\n".encode() + b"g" * 7 + b"xyz"
     )
+
+
+@pytest.mark.parametrize(
+    ("limits", "command", "shown"),
+    [
+        ({"memory": 512 << 20}, "ulimit -v", "524288"),
+        ({"cpu": 60}, "ulimit -t", "60"),
+        ({"open_files": 256}, "ulimit -n", "256"),
+        ({"nice": 7}, "nice", "7"),
+        ({"memory": 512 << 20, "nice": 7}, "echo $(ulimit -v) $(nice)", "524288 7"),
+    ],
+    ids=str,
+)
+def test_a_job_runs_within_its_limits(attempt, limits, command, shown):
+    ended, stdout, _ = attempt(command, limits=Limits(**limits))
+
+    assert (ended.outcome, stdout.decode()) == (Exited(0), f"{shown}\n")
+
+
+def test_arguments_pass_the_limits_untouched(attempt):
+    ended, stdout, _ = attempt(("printf", "%s|", "a b", "$HOME", "'\";"), limits=Limits(open_files=64))
+
+    assert (ended.outcome, stdout) == (Exited(0), b"a b|$HOME|'\";|")
+
+
+def test_a_job_that_takes_too_much_processor_time_is_ended_by_the_kernel(attempt):
+    ended, _, _ = attempt("while :; do :; done", limits=Limits(cpu=1), timeout=60)
+
+    assert ended.outcome in (Signalled(signal.SIGXCPU), Signalled(signal.SIGKILL))

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from queuectl.job import JobSpec, State
+from queuectl.job import JobSpec, Limits, OnInterrupt, State
 from queuectl.retry import RetryPolicy
 from tests.support.factories import make_run, make_spec
 
@@ -16,6 +16,8 @@ specs = st.builds(
     env=st.dictionaries(texts, texts, max_size=3),
     success_exit_codes=st.lists(st.integers(0, 255), max_size=3).map(tuple),
     tags=st.lists(texts, max_size=3).map(tuple),
+    on_interrupt=st.sampled_from(OnInterrupt),
+    limits=st.builds(Limits, memory=st.none() | st.integers(1), nice=st.none() | st.integers(0, 19)),
 )
 
 
