@@ -35,6 +35,7 @@ COMMANDS: Final = {
     "cancel": "mend",
     "dlq": "dlq",
     "backup": "mend",
+    "doctor": "mend",
     "config": "config",
     "init": "init",
 }

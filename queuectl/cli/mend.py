@@ -1,21 +1,23 @@
-"""The verbs that change runs by hand or look after the database: cancel, backup."""
+"""The verbs that change runs by hand or look after the queue: cancel, backup, doctor."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from queuectl import clock
-from queuectl.cli.output import note, say
-from queuectl.cli.session import Db, open_store
+from queuectl.cli.output import note, print_json, print_table, say
+from queuectl.cli.session import Db, Json, open_store, read_settings
 from queuectl.errors import QueuectlError
-from queuectl.job import State
+from queuectl.job import DEFAULT_SHELL, State
 from queuectl.lifecycle import cancel as cancelled
 from queuectl.spool import Spool, wake_runners
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
+    app.command("doctor", epilog="Examples:  queuectl doctor    queuectl doctor --json")(doctor)
     app.command("cancel", epilog="Examples:  queuectl cancel r12    queuectl cancel r12 r13 r14")(cancel)
     app.command("backup", epilog="Examples:  queuectl backup queue-copy.db    queuectl backup /mnt/q.db")(backup)
 
@@ -54,3 +56,19 @@ def backup(
     with open_store(db, create=False) as store:
         store.backup(target)
     say(str(target))
+
+
+def doctor(db: Db = None, json: Json = False) -> None:
+    """Examine the queue and the machine around it; exits with 1 if there is a fault."""
+    from queuectl.checkup import Verdict, examine
+
+    shell = read_settings(db).defaults.get("shell", DEFAULT_SHELL)[0]
+    with open_store(db) as store:
+        findings = examine(store, shell=shell, now=clock.now())
+    if json:
+        print_json([asdict(finding) for finding in findings])
+    else:
+        rows = [(each.verdict, each.subject, "; ".join(filter(None, (each.fact, each.advice)))) for each in findings]
+        print_table(("VERDICT", "WHAT", "FOUND"), rows)
+    if any(finding.verdict is Verdict.FAULT for finding in findings):
+        raise typer.Exit(1)

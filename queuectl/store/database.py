@@ -10,6 +10,7 @@ from typing import Any, Final, Self
 import apsw
 
 from queuectl.errors import DatabaseBusy, DatabaseUnavailable, QueuectlError
+from queuectl.mounts import NETWORK, file_system
 from queuectl.store.statements import migrations, statements
 
 _APPLICATION_ID: Final = 0x71637431  # "qct1", so that `file` and we can tell whose database it is
@@ -36,6 +37,7 @@ class Database:
         where = str(path)
         if not path.exists():
             if create:
+                _refuse_network(path)
                 _make_folder(path.parent)
             else:
                 where = ":memory:"
@@ -87,6 +89,16 @@ class Database:
             raise
         finally:
             self._is_within = False
+
+    def integrity_problems(self) -> list[str]:
+        """Return what SQLite finds wrong with the file, and rows that point nowhere; takes time on a large queue."""
+        found = [str(row[0]) for row in self._execute("PRAGMA integrity_check")]
+        lost = [f"a row of `{row[0]}` points nowhere" for row in self._execute("PRAGMA foreign_key_check")]
+        return ([] if found == ["ok"] else found) + lost
+
+    def schema_version(self) -> int:
+        """Return the number of migrations that the file has seen."""
+        return self._version()
 
     def backup(self, target: Path) -> None:
         """Copy the queue, consistent while others write, to ``target`` and verify the copy.
@@ -197,6 +209,15 @@ class Database:
                 return DatabaseUnavailable(f"cannot use `{self.path}`: {error}")
             case _:
                 raise error  # a mistake of ours, such as a constraint that does not hold
+
+
+def _refuse_network(path: Path) -> None:
+    kind = file_system(path)
+    if kind in NETWORK:
+        raise DatabaseUnavailable(
+            f"`{path}` lies on a network file system ({kind}), where locks cannot be relied on",
+            hint="name a path on a local disk with `--db` or `QUEUECTL_DB`",
+        )
 
 
 def _make_folder(folder: Path) -> None:
