@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types imports pytest lock clean
+.PHONY: help demo test lint types imports pytest soak lock clean
 
 help:  ## show this
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -33,6 +33,9 @@ imports: $(READY)
 
 pytest: $(READY)
 	$(BIN)/python -m pytest -n auto
+
+soak: $(READY)  ## 10,000 runs, 3 runners, 800 kills, and whether anything was lost (an hour at most)
+	$(BIN)/python -m tests.soak.soak --runs 10000 --kills 800 --runners 3 --seed 1
 
 lock: $(READY)  ## renew requirements.lock after a change of the dependencies
 	$(BIN)/python -m pip install --quiet uv

@@ -3,11 +3,16 @@
 Workers import this module when they start, so everything heavy is imported inside ``main``.
 """
 
+import os
 import sys
 
 
 def main() -> None:
     """Run the command line and end the process with its exit code."""
+    for descriptor, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:  # closed by the caller, as in `queuectl list >&-`
+            os.dup2(os.open(os.devnull, os.O_RDWR), descriptor)
+            setattr(sys, name, open(descriptor, "w" if descriptor else "r", encoding="utf-8"))  # noqa: SIM115, PTH123
     if sys.argv[1:] == ["--version"]:  # answered before the command line is built: scripts ask often
         from queuectl import __version__
 

@@ -5,13 +5,14 @@ The files are read at the attempt, so that secrets are never stored.
 
 import os
 import re
+import stat
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 
 from queuectl.job import Run
 from queuectl.spool import Spool
 
+_LARGEST_FILE = 1 << 20
 _LINE = re.compile(r"(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.ASCII)
 
 
@@ -48,10 +49,10 @@ def read_env_file(path: str) -> dict[str, str]:
     """Return the variables of an env file.
 
     Blank lines and lines that begin with `#` are passed over; a value may stand in single or double quotes,
-    and nothing in it is expanded. Raises OSError, and ValueError with the number of a line that is none of these.
+    and nothing in it is expanded. Raises OSError, and ValueError with what is wrong, and in which line.
     """
     found: dict[str, str] = {}
-    for number, line in enumerate(Path(path).read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(_text(path).splitlines(), start=1):
         text = line.strip()
         if not text or text.startswith("#"):
             continue
@@ -63,3 +64,14 @@ def read_env_file(path: str) -> dict[str, str]:
             value = value[1:-1]
         found[name] = value
     return found
+
+
+def _text(path: str) -> str:
+    # Without waiting: a pipe that nobody writes to would hold the worker for ever.
+    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise ValueError("not a regular file")
+        data = file.read(_LARGEST_FILE + 1)
+    if len(data) > _LARGEST_FILE:
+        raise ValueError(f"larger than {_LARGEST_FILE >> 20} MiB")
+    return data.decode()

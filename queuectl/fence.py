@@ -27,12 +27,21 @@ def take(path: str) -> int:
     return descriptor
 
 
-def forestall(path: str) -> bool:
-    """Make sure that an attempt that has not begun never will; False if it has begun."""
+def hold(path: str) -> int:
+    """Lock a file that may be there already and return its descriptor; raises OSError if it is locked."""
+    descriptor = os.open(path, _FLAGS | os.O_CREAT, 0o600)
+    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return descriptor
+
+
+def forestall(path: str, attempt: Attempt) -> bool:
+    """Make sure that an attempt that has not begun never will, and write that down; False if it has begun."""
     try:
-        os.close(take(path))
+        descriptor = take(path)
     except FileExistsError:
         return False
+    record(descriptor, attempt)
+    os.close(descriptor)
     return True
 
 
@@ -43,7 +52,7 @@ def is_held(path: str) -> bool:
     except FileNotFoundError:
         return False
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)  # shared: who only asks is no holder
     except BlockingIOError:
         return True
     finally:
@@ -89,17 +98,17 @@ def _holders(path: str) -> list[int]:
             return []
         return [int(pid) for pid in found.split() if int(pid) != os.getpid()]
     target = os.path.realpath(path)
-    return [pid for pid in _processes() if pid != os.getpid() and _has_open(pid, target)]
+    return [pid for pid in _processes() if pid != os.getpid() and _holds(pid, target)]
 
 
 def _processes() -> list[int]:
     return [int(name) for name in os.listdir("/proc") if name.isdigit()]
 
 
-def _has_open(pid: int, target: str) -> bool:
+def _holds(pid: int, target: str) -> bool:
     folder = f"/proc/{pid}/fd"
     try:
-        return any(_link(f"{folder}/{name}") == target for name in os.listdir(folder))
+        return any(_is_holding(pid, name) for name in os.listdir(folder) if _link(f"{folder}/{name}") == target)
     except OSError:  # it has ended, or is not ours
         return False
 
@@ -109,3 +118,9 @@ def _link(path: str) -> str | None:
         return os.readlink(path)
     except OSError:
         return None
+
+
+def _is_holding(pid: int, descriptor: str) -> bool:
+    """Whether a descriptor has the lock, and not only the file open to ask or to read."""
+    info = Path(f"/proc/{pid}/fdinfo/{descriptor}").read_text(encoding="ascii", errors="replace")
+    return any(line.startswith("lock:") and "WRITE" in line for line in info.splitlines())

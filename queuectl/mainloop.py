@@ -7,13 +7,14 @@ import signal
 import socket
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final, Protocol
 
 from queuectl import clock
 from queuectl.clockwork import Clockwork
+from queuectl.errors import DatabaseBusy, DatabaseUnavailable
 from queuectl.job import Run
 from queuectl.pool import LocalPool
 from queuectl.presence import Presence
@@ -63,13 +64,17 @@ class MainLoop:
         self._signals: list[int] = []
         self._heeded = 0
         self._release_at: float | None = None
+        self._beat_at = time.monotonic()
 
     def run(self, until: Until) -> tuple[Tally, int | None]:
         """Work until it is time to end; return what was done, and the signal that stopped it at once, if one did."""
         with self._started() as (runner, pool, presence, clockwork, selector):
             while True:
                 presence.silence()
-                next_due = runner.round(beat="beat" in clockwork.due() or runner.is_rescuing)
+                beat = self._is_beat(clockwork) or runner.is_rescuing
+                if beat:
+                    self._store.check_in_place()
+                next_due = runner.round(beat=beat)
                 self._audience.show(pool.in_flight, runner.tally)
                 self._heed(runner)
                 if runner.is_idle() and (runner.is_stopping or self._is_over(runner, until)):
@@ -77,8 +82,19 @@ class MainLoop:
                 selector.select(self._patience(next_due, runner, pool))
                 if pause := runner.gathering():
                     time.sleep(pause)  # noqa: TID251 - answers that come meanwhile share one commit
+            # Only here: a runner that ends by an exception has not stopped in the sense that nothing is left to rescue.
+            with suppress(DatabaseBusy, DatabaseUnavailable):
+                self._store.stop_runner(runner.id, now=clock.now())
             stopped_by = self._signals[-1] if len(self._signals) > 1 else None
             return runner.tally, stopped_by
+
+    def _is_beat(self, clockwork: Clockwork) -> bool:
+        """Whether it is time to say that we live; also when the clock was set back and the clockwork waits."""
+        now = time.monotonic()
+        if "beat" in clockwork.due() or now - self._beat_at >= _LONGEST_WAIT:
+            self._beat_at = now
+            return True
+        return False
 
     @contextmanager
     def _started(
@@ -93,8 +109,7 @@ class MainLoop:
                     host=socket.gethostname(), pid=os.getpid(), workers=self._size, now=clock.now()
                 )
                 presence = Presence(spool, runner_id)
-            stack.callback(presence.close)
-            stack.callback(lambda: self._store.stop_runner(runner_id, now=clock.now()))
+                stack.callback(presence.close)
             selector.register(presence, selectors.EVENT_READ)
             stack.enter_context(self._listening(presence))
             pool = LocalPool(self._size, spool, selector, output_limit=self._output_limit)

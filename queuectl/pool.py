@@ -7,6 +7,7 @@ the end of its worker: futures and exit codes are not believed.
 """
 
 import contextlib
+import errno
 import multiprocessing
 import os
 import pickle
@@ -22,7 +23,7 @@ from typing import Final
 from queuectl import fence
 from queuectl.executors import Answer, lost, unfinished
 from queuectl.job import Attempt, Run
-from queuectl.outcome import Released
+from queuectl.outcome import Exited, Released
 from queuectl.process import Interrupt
 from queuectl.spool import Spool
 from queuectl.worker import LARGEST_MESSAGE, adopt, serve
@@ -31,6 +32,7 @@ from queuectl.worker import LARGEST_MESSAGE, adopt, serve
 _KIND: Final = socket.SOCK_SEQPACKET if sys.platform != "darwin" else socket.SOCK_DGRAM
 _SAYS_SO_WITHIN: Final = 1.0  # seconds from taking a run to saying so
 _FENCE_INTERVAL: Final = 0.05
+_LONGEST_RESPAWN_PAUSE: Final = 1.0
 
 
 @dataclass(slots=True)
@@ -40,27 +42,40 @@ class _Slot:
     line: socket.socket
     executor: ProcessPoolExecutor
     execution: str | None = None  # what it is doing
+    has_spoken: bool = False
 
 
 class LocalPool:
     """The workers on this machine; implements ``executors.Workers``.
 
-    ``selector`` is the runner's: it becomes ready when there is something to collect.
+    ``selector`` is the runner's: it becomes ready when there is something to collect. A run that no worker has begun
+    after ``begins_within`` seconds is given back: another runner may be free.
     """
 
-    def __init__(self, size: int, spool: Spool, selector: selectors.BaseSelector, *, output_limit: int) -> None:
+    def __init__(
+        self,
+        size: int,
+        spool: Spool,
+        selector: selectors.BaseSelector,
+        *,
+        output_limit: int,
+        begins_within: float = 0.1,
+    ) -> None:
         self.size = size
         self._spool = spool
         self._selector = selector
         self._output_limit = output_limit
+        self._begins_within = begins_within
         self._in_flight: dict[str, Run] = {}
-        self._unstarted: set[str] = set()  # sent, and no worker has said that it began
+        self._unstarted: dict[str, float] = {}  # sent, and no worker has said that it began; since when
         self._missing: dict[str, float] = {}  # of those, the ones to give up; when
         self._interrupts: dict[str, Interrupt] = {}  # for runs that have not begun
         self._fencing: list[Run] = []  # lost, but something of them may still run
         self._forestalled: set[str] = set()  # given up, with their lock kept so that nobody begins them
         self._backlog: list[Run] = []  # what the channel has no room for
         self._recalled: list[Run] = []
+        self._too_large: list[Answer] = []
+        self._respawn_pause = 0.0
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(["queuectl.worker"])
         self._sending, self._taking = socket.socketpair(socket.AF_UNIX, _KIND)
@@ -78,7 +93,7 @@ class LocalPool:
         """Send runs to whichever workers are free, in this order."""
         for run in runs:
             self._in_flight[run.execution] = run
-            self._unstarted.add(run.execution)
+            self._unstarted[run.execution] = time.monotonic()
         self._backlog += runs
         self._send_backlog()
 
@@ -97,14 +112,21 @@ class LocalPool:
             if isinstance(key.data, _Slot):
                 answers += self._hear(key.data)
         self._send_backlog()
+        if self._unstarted and time.monotonic() - next(iter(self._unstarted.values())) > self._begins_within:
+            self.recall()
         for run in self._recalled:
-            self._unstarted.discard(run.execution)
+            self._unstarted.pop(run.execution, None)
             answers.append((self._in_flight.pop(run.execution), unfinished(run, Released(began=False))))
         self._recalled.clear()
+        for run, _ in self._too_large:
+            del self._in_flight[run.execution]
+        answers += self._too_large
+        self._too_large = []
         return answers + self._fenced() + self._found_missing()
 
     def settled(self, run: Run) -> None:
         """Remove the run lock, unless it keeps a worker from beginning."""
+        self._interrupts.pop(run.execution, None)
         if run.execution not in self._forestalled:
             fence.forget(self._spool.lock(run.execution))
 
@@ -117,6 +139,8 @@ class LocalPool:
         """Return after how many seconds to collect even though nothing came; None if that is never needed."""
         if self._fencing:
             return _FENCE_INTERVAL
+        if self._unstarted:
+            return self._begins_within
         return _SAYS_SO_WITHIN if self._missing else None
 
     def close(self) -> None:
@@ -147,9 +171,20 @@ class LocalPool:
         sent = 0
         with contextlib.suppress(BlockingIOError):
             for run in self._backlog:
-                self._sending.send(pickle.dumps(run, pickle.HIGHEST_PROTOCOL))
+                self._send(run)
                 sent += 1
         del self._backlog[:sent]
+
+    def _send(self, run: Run) -> None:
+        try:
+            self._sending.send(pickle.dumps(run, pickle.HIGHEST_PROTOCOL))
+        except OSError as error:
+            if error.errno != errno.EMSGSIZE:
+                raise
+            self._unstarted.pop(run.execution, None)
+            self._too_large.append(
+                (run, unfinished(run, Exited(126, "cannot start: its spec is too large for a worker")))
+            )
 
     def _hear(self, slot: _Slot) -> list[Answer]:
         answers: list[Answer] = []
@@ -163,6 +198,7 @@ class LocalPool:
             if not message:
                 self._replace(slot)
                 return answers
+            slot.has_spoken = True
             said: str | Attempt = pickle.loads(message)
             if isinstance(said, str):
                 self._began(slot, said)
@@ -173,7 +209,7 @@ class LocalPool:
 
     def _began(self, slot: _Slot, execution: str) -> None:
         slot.execution = execution
-        self._unstarted.discard(execution)
+        self._unstarted.pop(execution, None)
         self._missing.pop(execution, None)
         if interrupt := self._interrupts.pop(execution, None):
             _tell(slot, interrupt)
@@ -183,14 +219,17 @@ class LocalPool:
         self._selector.unregister(slot.line)
         slot.line.close()
         slot.executor.shutdown(wait=False)
-        if slot.execution is not None:
-            self._fencing.append(self._in_flight[slot.execution])
+        if run := self._in_flight.get(slot.execution or ""):
+            self._fencing.append(run)
         # What is still in the channel nobody has taken. What is then missing, the dead worker took, or one that lives
         # and is about to say so.
         self._backlog = self._untaken() + self._backlog
         waiting = {run.execution for run in self._backlog}
         deadline = time.monotonic() + _SAYS_SO_WITHIN
-        self._missing |= dict.fromkeys(self._unstarted - waiting, deadline)
+        self._missing |= dict.fromkeys(self._unstarted.keys() - waiting, deadline)
+        # A worker that died before it said anything would do so again: do not spin.
+        self._respawn_pause = 0.0 if slot.has_spoken else min(self._respawn_pause * 2 + 0.05, _LONGEST_RESPAWN_PAUSE)
+        time.sleep(self._respawn_pause)  # noqa: TID251
         self._slots[self._slots.index(slot)] = self._new_slot()
 
     def _untaken(self) -> list[Run]:
@@ -215,12 +254,13 @@ class LocalPool:
         now = time.monotonic()
         for execution in [execution for execution, deadline in self._missing.items() if now >= deadline]:
             del self._missing[execution]
-            self._unstarted.discard(execution)
+            self._unstarted.pop(execution, None)
             # Not even a worker that slept since it took the run can begin it now.
-            if fence.forestall(self._spool.lock(execution)):
+            run = self._in_flight[execution]
+            nothing = unfinished(run, Released(began=False))
+            if fence.forestall(self._spool.lock(execution), nothing):
                 self._forestalled.add(execution)
-                run = self._in_flight.pop(execution)
-                answers.append((run, unfinished(run, Released(began=False))))
+                answers.append((self._in_flight.pop(execution), nothing))
         return answers
 
 

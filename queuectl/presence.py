@@ -15,7 +15,9 @@ class Presence:
 
     def __init__(self, spool: Spool, runner: int) -> None:
         self._paths = (spool.runner_lock(runner), spool.wake(runner))
-        self._lock = fence.take(self._paths[0])
+        # Both may be left by a runner that was killed before its number was committed.
+        self._lock = fence.hold(self._paths[0])
+        fence.forget(self._paths[1])
         os.mkfifo(self._paths[1], 0o600)
         # Opened for writing too, so that it never reads as closed.
         self._bell = os.open(self._paths[1], os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 LOCK_DESCRIPTOR: Final = 219  # out of the way of what shells and scripts use
 _NOT_EXECUTABLE, _NOT_FOUND = 126, 127  # as a shell says it
 _CHUNK = 65536
+_LONGEST_WAIT = 3600.0  # poll takes no more than 24 days
 _LAST_WORDS = 16  # chunks that are still read when the command has ended: a child may write for ever
 _ORPHAN_GRACE = 2.0
 _DEFAULTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE, signal.SIGQUIT, signal.SIGXFSZ)
@@ -147,10 +148,10 @@ class ProcessTree:
             return CannotStart(_NOT_FOUND, f"cannot start `{program}`: not found")
         return CannotStart(_NOT_EXECUTABLE, f"cannot start `{program}`: {error.strerror}")
 
-    def _turn(self, seconds: float | None) -> bool:
+    def _turn(self, seconds: float) -> bool:
         """Wait for something to happen, at most so long, and attend to it; return whether the command ended."""
         ended = False
-        for descriptor, _ in self._poll.poll(None if seconds is None else max(seconds, 0) * 1000 + 1):
+        for descriptor, _ in self._poll.poll(min(max(seconds, 0), _LONGEST_WAIT) * 1000 + 1):
             if descriptor in self._streams:
                 self._read(descriptor, chunks=1)
             elif descriptor == self._exit:
@@ -159,9 +160,10 @@ class ProcessTree:
                 self._listen()
         return ended
 
-    def _next_deadline(self) -> float | None:
+    def _next_deadline(self) -> float:
+        """Return the seconds until something must be done if nothing happens."""
         deadline = self._kill_at if self._ending is not None else self._end_at
-        return None if deadline is None else deadline - time.monotonic()
+        return _LONGEST_WAIT if deadline is None else deadline - time.monotonic()
 
     def _listen(self) -> None:
         assert self._line is not None
@@ -180,9 +182,7 @@ class ProcessTree:
 
     def _end(self, outcome: Outcome) -> None:
         """Begin to end the tree: ask now, insist when the grace period is over."""
-        if self.usage is not None:  # the command has ended by itself; what it left is being ended
-            return
-        if self._ending is None:
+        if self.usage is None and self._ending is None:
             self._ending = outcome
             self._signal(signal.SIGTERM)
             self._signal(signal.SIGCONT)  # a stopped process cannot act on the first
@@ -198,9 +198,10 @@ class ProcessTree:
         self._poll.unregister(self._exit)
         _, status, usage = os.wait4(self._pid, 0)
         self.usage = usage
-        kill_at = self._kill_at or time.monotonic() + self._grace
-        while self._lives() and time.monotonic() < kill_at + 1.0:
-            if time.monotonic() >= kill_at:
+        if self._kill_at is None:
+            self._kill_at = time.monotonic() + self._grace
+        while self._lives() and time.monotonic() < self._kill_at + 1.0:
+            if time.monotonic() >= self._kill_at:
                 self._signal(signal.SIGKILL)
             self._turn(0.01)  # reading on, so that nobody hangs on a full pipe
         return status

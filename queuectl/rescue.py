@@ -45,8 +45,9 @@ def _dead_runners(store: Store, spool: Spool, runner: int) -> list[int]:
 def _account_of(run: Run, spool: Spool) -> Attempt | None:
     """Return how the attempt ended; None as long as something of it lives."""
     lock = spool.lock(run.execution)
-    if fence.forestall(lock):
-        return unfinished(run, Released(began=False))
+    nothing = unfinished(run, Released(began=False))
+    if fence.forestall(lock, nothing):
+        return nothing
     if not fence.end_holders(lock):
         return None
     return fence.recorded(lock) or lost(run, "its runner died")

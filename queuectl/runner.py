@@ -9,6 +9,7 @@ from queuectl.errors import DatabaseBusy, DatabaseUnavailable
 from queuectl.executors import Workers
 from queuectl.job import Attempt, Run, State, Stop
 from queuectl.lifecycle import settle
+from queuectl.outcome import Released
 from queuectl.process import Interrupt
 from queuectl.rescue import abandoned, bury
 from queuectl.spool import Spool
@@ -88,9 +89,6 @@ class Runner:
                 stops = self._store.stops(self.id)
                 settled = list(self._settle(stops, now))
                 claimed = self._store.claim(limit=self._room(), runner=self.id, now=now)
-            if beat:
-                self.is_rescuing = not bury(self._store, self._spool, self.id, now=now)
-            next_due = self._store.next_due() if self._room() > len(claimed) else None
         except (DatabaseBusy, DatabaseUnavailable) as error:
             self._reporter.troubled(error)
             return now + timedelta(seconds=_TROUBLE_WAIT)
@@ -103,7 +101,17 @@ class Runner:
             self._account(run, after, attempt)
         for run in [run for run in self._workers.in_flight.values() if stops.get(run.number) is Stop.NOW]:
             self._interrupt(run, Interrupt.CANCEL)
-        return next_due
+        return self._look_ahead(now, beat=beat)
+
+    def _look_ahead(self, now: datetime, *, beat: bool) -> datetime | None:
+        """Bury dead runners if it is time, and return when to call again; what was claimed is safe by now."""
+        try:
+            if beat:
+                self.is_rescuing = not bury(self._store, self._spool, self.id, now=now)
+            return self._store.next_due() if self._room() else None
+        except (DatabaseBusy, DatabaseUnavailable) as error:
+            self._reporter.troubled(error)
+            return now + timedelta(seconds=_TROUBLE_WAIT)
 
     def gathering(self) -> float:
         """Return for how many seconds answers may gather before the next round, so that they share its commit.
@@ -153,6 +161,10 @@ class Runner:
                 self.tally.dead += 1
             case State.CANCELLED:
                 self.tally.cancelled += 1
+        if attempt.outcome == Released(began=False) and not self.is_stopping:
+            # It came back from the channel: the workers are busier than we thought. Claim nothing ahead for now.
+            self._seconds_a_run = max(self._seconds_a_run, 1.0)
+            return
         self._seconds_a_run += (attempt.duration.total_seconds() - self._seconds_a_run) / 16
         self._reporter.settled(run, after, attempt)
 

@@ -4,6 +4,7 @@ Every name is made of numbers that the queue gave; nothing that a person wrote b
 """
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,7 +48,7 @@ class Spool:
         """Return the paths of the pipes of all runners."""
         try:
             names = os.listdir(f"{self.root}/runners")
-        except FileNotFoundError:
+        except OSError:
             return []
         return [f"{self.root}/runners/{name}" for name in names if name.endswith(".wake")]
 
@@ -59,9 +60,6 @@ def wake_runners(spool: Spool) -> None:
             pipe = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
         except OSError:  # nobody reads: the runner died
             continue
-        try:
+        with suppress(OSError):  # full of calls already, or the runner dies at this moment
             os.write(pipe, b"!")
-        except BlockingIOError:  # the pipe is full of calls already
-            pass
-        finally:
-            os.close(pipe)
+        os.close(pipe)

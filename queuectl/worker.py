@@ -27,6 +27,7 @@ def adopt(channel: socket.socket, line: socket.socket) -> None:
     global _channel, _line
     _channel, _line = channel, line
     line.setblocking(True)
+    os.chdir("/")  # where the runner was started may be removed meanwhile
     # What came through the forkserver is inheritable; a job that held our line would hide our death.
     for name in os.listdir("/dev/fd"):
         with contextlib.suppress(OSError):
@@ -38,7 +39,17 @@ def adopt(channel: socket.socket, line: socket.socket) -> None:
 
 
 def serve(spool: Spool, output_limit: int) -> None:
-    """Take runs from the channel, one after the other, and answer by the line, until the runner is gone."""
+    """Take runs from the channel, one after the other, and answer by the line, until the runner is gone.
+
+    Never returns: whatever happens, the process and with it the line end.
+    """
+    try:
+        _serve(spool, output_limit)
+    finally:
+        os._exit(0)
+
+
+def _serve(spool: Spool, output_limit: int) -> None:
     waiting = select.poll()
     waiting.register(_channel, select.POLLIN)
     waiting.register(_line, select.POLLIN)

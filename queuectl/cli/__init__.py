@@ -4,6 +4,7 @@ Only the module of the command that is called is imported, and each of them impo
 a small `enqueue` must not pay for the manifest reader or the process pool.
 """
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from typer.exceptions import TyperException
 from queuectl.cli.group import Group
 from queuectl.cli.output import print_error
 from queuectl.errors import QueuectlError, UsageError
+from queuectl.rules import text
 
 USAGE_EXIT: Final = UsageError.exit_code
 
@@ -44,7 +46,11 @@ COMMANDS: Final = {
 def run(arguments: Sequence[str] | None = None) -> int:
     """Carry out one command line and return its exit code."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal of few characters is no reason to fail
     try:
+        _check(arguments)
         code = build(arguments[:1])(args=arguments, prog_name="queuectl", standalone_mode=False)
         sys.stdout.flush()
     except QueuectlError as error:
@@ -61,7 +67,20 @@ def run(arguments: Sequence[str] | None = None) -> int:
         # The reader has what it wanted, as in `queuectl list | head`; nothing may be flushed on the way out.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        where = f"`{error.filename}`: " if error.filename else ""
+        print_error(QueuectlError(f"{where}{error.strerror or error}"))
+        return QueuectlError.exit_code
     return code if isinstance(code, int) else 0
+
+
+def _check(arguments: Sequence[str]) -> None:
+    """Refuse what no file name, id or text of ours can be, before anything is done."""
+    for argument in arguments:
+        try:
+            text(argument)
+        except ValueError as error:
+            raise UsageError(f"an argument {error}") from None
 
 
 def build(only: Sequence[str] = ()) -> typer.Typer:

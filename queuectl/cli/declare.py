@@ -99,7 +99,8 @@ def apply(
 
 def applies(
     limit: Annotated[
-        int | None, typer.Option("--limit", "-n", min=1, help="Only the newest so many.", show_default="all")
+        int | None,
+        typer.Option("--limit", "-n", min=1, max=1_000_000_000, help="Only the newest so many.", show_default="all"),
     ] = None,
     db: Db = None,
     json: Json = False,

@@ -78,8 +78,8 @@ def enqueue(
         runs = [replace(runs[0], given_id=checked("--id", rules.run_id, id))]
     with open_store(db, create=True) as store:
         ids = store.enqueue(runs, now=now)
+        sys.stdout.write("".join(f"{each}\n" for each in ids))
         wake_runners(Spool(str(store.path)))
-    sys.stdout.write("".join(f"{each}\n" for each in ids))
 
 
 class _Reader:

@@ -47,7 +47,8 @@ def list_runs(
     manifest: Annotated[str | None, typer.Option(help="Only runs of this manifest's jobs.")] = None,
     tag: Annotated[str | None, typer.Option(help="Only runs with this tag.")] = None,
     limit: Annotated[
-        int | None, typer.Option("--limit", "-n", min=1, help="Only the newest so many.", show_default="all")
+        int | None,
+        typer.Option("--limit", "-n", min=1, max=1_000_000_000, help="Only the newest so many.", show_default="all"),
     ] = None,
     db: Db = None,
     json: Json = False,

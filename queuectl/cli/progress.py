@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Self
 
@@ -44,7 +45,8 @@ class Lines:
 
     def troubled(self, error: Exception) -> None:
         """Say what keeps the runner from its work."""
-        sys.stderr.write(f"warning: {error}; trying again\n")
+        with suppress(OSError):
+            sys.stderr.write(f"warning: {error}; trying again\n")
 
     def show(self, in_flight: Mapping[str, Run], tally: Tally) -> None:  # noqa: ARG002
         """Print the lines of this turn."""
@@ -53,7 +55,7 @@ class Lines:
         try:
             sys.stdout.write("".join(self._lines))
             sys.stdout.flush()
-        except BrokenPipeError:
+        except OSError:  # a pipe that nobody reads any more, a full disk
             self.is_gone = True
         self._lines.clear()
 
@@ -62,9 +64,9 @@ class LiveView:
     """The lines above, what runs now below, refreshed in place: for terminals."""
 
     refresh_seconds: float | None = 0.25
-    is_gone = False
 
     def __init__(self) -> None:
+        self.is_gone = False
         from rich.console import Console
         from rich.live import Live
 
@@ -90,7 +92,10 @@ class LiveView:
 
     def show(self, in_flight: Mapping[str, Run], tally: Tally) -> None:
         """Draw what runs now."""
-        self._live.update(_table(in_flight, tally, clock.now()), refresh=True)
+        try:
+            self._live.update(_table(in_flight, tally, clock.now()), refresh=True)
+        except OSError:  # the terminal is gone
+            self.is_gone = True
 
 
 def _table(in_flight: Mapping[str, Run], tally: Tally, now: datetime) -> "Table":

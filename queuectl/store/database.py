@@ -35,7 +35,7 @@ class Database:
         self._statements = statements()
         self._is_within = False
         where = str(path)
-        if not path.exists():
+        if not _exists(path):
             if create:
                 _refuse_network(path)
                 _make_folder(path.parent)
@@ -46,6 +46,7 @@ class Database:
             self._connection = apsw.Connection(where)
             self._connection.set_busy_timeout(round(busy_timeout * 1000))
             self._prepare()
+            self._identity = _identity(path)
         except apsw.Error as error:
             raise self._translated(error) from error
         finally:
@@ -90,6 +91,15 @@ class Database:
         finally:
             self._is_within = False
 
+    def check_in_place(self) -> None:
+        """Raise DatabaseUnavailable if the file was removed or replaced under us: what we write is seen by nobody."""
+        try:
+            found = self.path.stat()
+        except FileNotFoundError:
+            raise DatabaseUnavailable(f"`{self.path}` was removed") from None
+        if (found.st_dev, found.st_ino) != self._identity:
+            raise DatabaseUnavailable(f"`{self.path}` was replaced by another file")
+
     def integrity_problems(self) -> list[str]:
         """Return what SQLite finds wrong with the file, and rows that point nowhere; takes time on a large queue."""
         found = [str(row[0]) for row in self._execute("PRAGMA integrity_check")]
@@ -105,6 +115,8 @@ class Database:
 
         Raises QueuectlError if there is a file already, or if the copy is damaged.
         """
+        if not self.path.exists():
+            raise DatabaseUnavailable(f"there is no queue at `{self.path}` to back up")
         if target.exists():
             raise QueuectlError(f"`{target}` exists already", hint="name a file that does not exist yet")
         umask = os.umask(0o077)
@@ -115,6 +127,7 @@ class Database:
                         backup.step(1000)
                 found = [row[0] for row in copy.execute("PRAGMA integrity_check")]
         except apsw.Error as error:
+            target.unlink(missing_ok=True)
             raise DatabaseUnavailable(f"cannot back up to `{target}`: {error}") from error
         finally:
             os.umask(umask)
@@ -209,6 +222,17 @@ class Database:
                 return DatabaseUnavailable(f"cannot use `{self.path}`: {error}")
             case _:
                 raise error  # a mistake of ours, such as a constraint that does not hold
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError as error:
+        raise DatabaseUnavailable(f"cannot use `{path}`: {error.strerror}") from error
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    return (path.stat().st_dev, path.stat().st_ino) if path.exists() else None
 
 
 def _refuse_network(path: Path) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from queuectl.errors import QueuectlError
 from queuectl.job import Attempt, NewRun, Run, Stop
+from queuectl.outcome import Released
 from queuectl.records import (
     attempt_to_record,
     to_instant,
@@ -75,7 +76,7 @@ class Queue(Database):
                     "finished_at": to_micros_or_none(after.finished_at),
                 },
             )
-            if settled:
+            if settled and attempt.outcome != Released(began=False):  # else there was no attempt
                 self._all("insert_attempt", attempt_to_record(attempt) | {"run": before.number})
             return bool(settled)
 

@@ -17,7 +17,7 @@ from tests.support.waiting import eventually
 @pytest.fixture
 def pool(spool):
     with selectors.DefaultSelector() as selector:
-        opened = LocalPool(2, spool, selector, output_limit=1 << 20)
+        opened = LocalPool(2, spool, selector, output_limit=1 << 20, begins_within=60)
         yield opened
         opened.close()
 
@@ -99,7 +99,7 @@ def test_an_interrupt_reaches_the_one_run_it_is_for(pool):
 
 
 def test_an_interrupt_waits_for_a_run_that_has_not_begun(pool):
-    first, second, third = runs("sleep 0.3", "sleep 0.3", "sleep 300")
+    first, second, third = runs("sleep 0.02", "sleep 0.02", "sleep 300")
     pool.start([first, second, third])
 
     pool.interrupt(third, Interrupt.CANCEL)
@@ -137,3 +137,12 @@ def test_closing_the_pool_ends_what_runs(pool, tmp_path):
     pool.close()
 
     eventually(lambda: not Path(f"/proc/{job}").exists())
+
+
+def test_a_run_that_no_worker_begins_is_given_back(spool):
+    with selectors.DefaultSelector() as selector:
+        pool = LocalPool(1, spool, selector, output_limit=1 << 20, begins_within=0.2)
+        pool.start(runs("sleep 300", "true"))
+
+        assert answers(pool, 1) == {2: Released(began=False)}
+        pool.close()

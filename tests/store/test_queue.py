@@ -107,7 +107,6 @@ def test_a_claimed_run_is_processing_under_a_lease_of_its_own(store):
         Cancelled(),
         Lost("?"),
         Released(),
-        Released(began=False),
     ],
     ids=str,
 )
@@ -118,6 +117,15 @@ def test_an_attempt_is_kept_as_it_ended(store, outcome):
     finish(store, run, outcome)
 
     assert store.attempts(run) == [make_attempt(run, outcome)]
+
+
+def test_an_attempt_that_never_began_is_none(store):
+    enqueue(store)
+    run = claim(store)
+
+    finish(store, run, Released(began=False))
+
+    assert store.attempts(run) == []
 
 
 def test_a_failed_run_is_claimed_again_once_its_retry_time_has_come(store):
