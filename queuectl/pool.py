@@ -1,9 +1,9 @@
 """The local pool: worker processes that stay in one call and take runs from a channel.
 
-Each worker is a ``ProcessPoolExecutor`` of its own with a single call, ``serve``, so that a killed worker costs one
-attempt and is replaced alone. Runs go out by one channel that all workers share, so that none waits behind a long one
-while a worker idles; each worker answers, and is interrupted, by a line of its own. The end of a line is
-the end of its worker: futures and exit codes are not believed.
+Each worker is a ``ProcessPoolExecutor`` of its own that starts with ``worker.serve`` and stays in it, so that a
+killed worker costs one attempt and is replaced alone. Runs go out by one channel that all workers share, so that
+none waits behind a long one while a worker idles; each worker answers, and is interrupted, by a line of its own.
+The end of a line is the end of its worker: futures and exit codes are not believed.
 """
 
 import contextlib
@@ -26,7 +26,7 @@ from queuectl.job import Attempt, Run
 from queuectl.outcome import Exited, Released
 from queuectl.process import Interrupt
 from queuectl.spool import Spool
-from queuectl.worker import LARGEST_MESSAGE, adopt, serve
+from queuectl.worker import LARGEST_MESSAGE, serve
 
 # Messages keep their bounds. macOS has no SOCK_SEQPACKET for local sockets; its datagrams serve as well.
 _KIND: Final = socket.SOCK_SEQPACKET if sys.platform != "darwin" else socket.SOCK_DGRAM
@@ -159,9 +159,10 @@ class LocalPool:
         for end in (ours, theirs):
             end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, LARGEST_MESSAGE)
         ours.setblocking(False)
-        executor = ProcessPoolExecutor(1, self._context, adopt, (self._taking, theirs))
-        with _quiet_forkserver():
-            executor.submit(serve, self._spool, self._output_limit)
+        executor = ProcessPoolExecutor(1, self._context, serve, (self._taking, theirs, self._spool, self._output_limit))
+        # If the forkserver dies at this moment there is no worker: its line ends, and it is replaced as any other.
+        with _quiet_forkserver(), contextlib.suppress(OSError, EOFError):
+            executor.submit(os.getpid)  # the first task starts the process, which never comes to it
         theirs.close()
         slot = _Slot(ours, executor)
         self._selector.register(ours, selectors.EVENT_READ, slot)

@@ -85,6 +85,7 @@ class Runner:
             if beat:
                 self._store.beat(self.id, now=now)
                 self._unsettled += abandoned(self._store, self._spool, self.id)
+                now = self._clock()  # it takes time to end what a dead runner left, and a retry waits from its end
             with self._store.transaction():
                 stops = self._store.stops(self.id)
                 settled = list(self._settle(stops, now))

@@ -18,14 +18,22 @@ LARGEST_MESSAGE: Final = 1 << 20
 _STANDARD_STREAMS: Final = 3
 _PR_SET_CHILD_SUBREAPER: Final = 36
 
-_channel: socket.socket
-_line: socket.socket
+
+def serve(channel: socket.socket, line: socket.socket, spool: Spool, output_limit: int) -> None:
+    """Take runs from the channel, one after the other, and answer by the line, until the runner is gone.
+
+    Never returns: whatever happens, the process and with it the line end. That holds from the first moment, since the
+    pool calls this as the process starts and not as its first task, which a runner that dies would never send.
+    """
+    try:
+        _adopt(line)
+        _serve(channel, line, spool, output_limit)
+    finally:
+        os._exit(0)
 
 
-def adopt(channel: socket.socket, line: socket.socket) -> None:
+def _adopt(line: socket.socket) -> None:
     """Make this process a worker; the runner alone decides when it ends."""
-    global _channel, _line
-    _channel, _line = channel, line
     line.setblocking(True)
     os.chdir("/")  # where the runner was started may be removed meanwhile
     # What came through the forkserver is inheritable; a job that held our line would hide our death.
@@ -38,37 +46,26 @@ def adopt(channel: socket.socket, line: socket.socket) -> None:
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
-def serve(spool: Spool, output_limit: int) -> None:
-    """Take runs from the channel, one after the other, and answer by the line, until the runner is gone.
-
-    Never returns: whatever happens, the process and with it the line end.
-    """
-    try:
-        _serve(spool, output_limit)
-    finally:
-        os._exit(0)
-
-
-def _serve(spool: Spool, output_limit: int) -> None:
+def _serve(channel: socket.socket, line: socket.socket, spool: Spool, output_limit: int) -> None:
     waiting = select.poll()
-    waiting.register(_channel, select.POLLIN)
-    waiting.register(_line, select.POLLIN)
+    waiting.register(channel, select.POLLIN)
+    waiting.register(line, select.POLLIN)
     environ = own_environment()
     with contextlib.suppress(ConnectionError):
         while True:
             try:
-                message = _channel.recv(LARGEST_MESSAGE)
+                message = channel.recv(LARGEST_MESSAGE)
             except BlockingIOError:
                 ready = [descriptor for descriptor, _ in waiting.poll()]
-                if _line.fileno() in ready and not _line.recv(256):
+                if line.fileno() in ready and not line.recv(256):
                     return
                 continue
             if not message:
                 return
             run = pickle.loads(message)
-            _line.send(pickle.dumps(run.execution))
-            attempt = execute(run, spool, output_limit=output_limit, environ=environ, line=_line)
-            _line.send(pickle.dumps(attempt, pickle.HIGHEST_PROTOCOL))
+            line.send(pickle.dumps(run.execution))
+            attempt = execute(run, spool, output_limit=output_limit, environ=environ, line=line)
+            line.send(pickle.dumps(attempt, pickle.HIGHEST_PROTOCOL))
             _reap()
 
 
