@@ -34,7 +34,7 @@ imports: $(READY)
 pytest: $(READY)
 	$(BIN)/python -m pytest -n auto
 
-soak: $(READY)  ## 10,000 runs, 3 runners, 800 kills, and whether anything was lost (an hour at most)
+soak: $(READY)  ## 10,000 runs, 3 runners, 800 kills, and whether anything was lost; about ten minutes
 	$(BIN)/python -m tests.soak.soak --runs 10000 --kills 800 --runners 3 --seed 1
 
 lock: $(READY)  ## renew requirements.lock after a change of the dependencies
