@@ -37,7 +37,8 @@ def hold(path: str) -> int:
 def forestall(path: str, attempt: Attempt) -> bool:
     """Make sure that an attempt that has not begun never will, and write that down; False if it has begun."""
     try:
-        descriptor = take(path)
+        # Not locked: whoever else rescues this run ends the holders, and that would be us.
+        descriptor = os.open(path, _FLAGS | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
         return False
     record(descriptor, attempt)

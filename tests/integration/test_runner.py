@@ -12,6 +12,7 @@ from queuectl.errors import DatabaseBusy
 from queuectl.executors import ExecutorWorkers
 from queuectl.job import State
 from queuectl.lifecycle import cancel
+from queuectl.outcome import Released
 from queuectl.runner import Runner
 from queuectl.spool import Spool
 from queuectl.store import Store
@@ -241,3 +242,16 @@ def test_answers_gather_for_a_common_commit_only_while_no_worker_idles(store, ma
 
     assert len(executor.futures) > 40
     assert 0 < runner.gathering() <= 0.005
+
+
+def test_who_forestalls_an_attempt_is_never_taken_for_one_of_its_processes(store, make_runner):
+    run = enqueue(store)
+    make_runner(HeldExecutor()).round()
+    claimed = store.run(run.id)
+    lock = Spool(str(store.path)).lock(claimed.execution)
+    attempt = make_attempt(claimed, Released(began=False))
+
+    assert fence.forestall(lock, attempt)
+
+    assert not fence.is_held(lock)
+    assert (fence.forestall(lock, attempt), fence.recorded(lock)) == (False, attempt)
