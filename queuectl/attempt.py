@@ -82,10 +82,10 @@ def execute(
 
 
 def _end_daemons(lock: str, grace: float, line: socket.socket | None) -> None:
-    """End what left the command's session and so its process group: it still has the lock."""
+    """End what left the command's session and so its process group: it still has the lock, or is our child by now."""
     kill_at = time.monotonic() + grace
     sig = signal.SIGTERM
-    while not fence.end_holders(lock, sig) and time.monotonic() < kill_at + 1.0:
+    while not fence.end_holders(lock, sig, marked=_has_children()) and time.monotonic() < kill_at + 1.0:
         # Nothing tells us when somebody else's child ends, but the runner may be in a hurry.
         if select.select([] if line is None else [line], [], [], 0.01)[0]:
             assert line is not None
@@ -93,6 +93,17 @@ def _end_daemons(lock: str, grace: float, line: socket.socket | None) -> None:
             if not message or message.startswith(Interrupt.KILL.encode()):
                 kill_at, line = min(kill_at, time.monotonic()), None
         sig = signal.SIGKILL if time.monotonic() >= kill_at else signal.SIGCONT
+
+
+def _has_children() -> bool:
+    """Whether a child is left: a worker adopts the daemons of its jobs, and has no other children between two."""
+    if sys.platform != "linux":
+        return False
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    return True
 
 
 def _is_closed(line: socket.socket) -> bool:

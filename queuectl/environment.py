@@ -9,6 +9,7 @@ import stat
 import sys
 from collections.abc import Mapping
 
+from queuectl import fence
 from queuectl.job import Run
 from queuectl.spool import Spool
 
@@ -34,7 +35,7 @@ def job_environment(run: Run, spool: Spool, environ: Mapping[str, str]) -> dict[
         "QUEUECTL_ATTEMPT": str(run.attempts),
         "QUEUECTL_MAX_ATTEMPTS": str(run.max_attempts),
         "QUEUECTL_SCHEDULED_AT": f"{run.scheduled_at:%Y-%m-%dT%H:%M:%SZ}",
-        "QUEUECTL_LOCK": spool.lock(run.execution),
+        fence.MARK: spool.lock(run.execution),
     }
 
 

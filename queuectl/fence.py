@@ -1,7 +1,8 @@
 """Proof that nothing of an attempt runs any more.
 
 An attempt's processes inherit a locked file. The kernel releases the lock when the last of them ends: no clock,
-no heartbeat and no process number is believed. The file also takes the attempt's end before it is reported, so
+no heartbeat and no process number is believed. A child that closed its descriptors is known by its environment; only
+one that wiped that as well is not seen. The file also takes the attempt's end before it is reported, so
 that a runner that died in between need not run it again.
 """
 
@@ -16,6 +17,9 @@ from pathlib import Path
 
 from queuectl.job import Attempt
 from queuectl.records import attempt_of, attempt_to_record
+
+MARK = "QUEUECTL_LOCK"
+"""The environment variable by which a process of an attempt is known; its value is the path of the lock."""
 
 _FLAGS = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -75,11 +79,18 @@ def recorded(path: str) -> Attempt | None:
         return None
 
 
-def end_holders(path: str, sig: signal.Signals = signal.SIGKILL) -> bool:
-    """Send ``sig`` to every process that holds the lock; return whether the lock is free already."""
-    if not is_held(path):
+def end_holders(path: str, sig: signal.Signals = signal.SIGKILL, *, marked: bool = True) -> bool:
+    """Send ``sig`` to every process of an attempt; return whether there was none any more.
+
+    A process of the attempt holds its lock or, with ``marked``, has its mark in the environment: a child that closed
+    its descriptors has only that. To look for the mark takes milliseconds.
+    """
+    pids = set(_marked(path)) if marked else set()
+    if is_held(path):
+        pids |= set(_holders(path))
+    elif not pids:
         return True
-    for pid in _holders(path):
+    for pid in pids:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.kill(pid, sig)
     return False
@@ -100,6 +111,21 @@ def _holders(path: str) -> list[int]:
         return [int(pid) for pid in found.split() if int(pid) != os.getpid()]
     target = os.path.realpath(path)
     return [pid for pid in _processes() if pid != os.getpid() and _holds(pid, target)]
+
+
+def _marked(path: str) -> list[int]:
+    """Return the processes that were started with the mark of the attempt; none where nobody tells."""
+    if sys.platform != "linux":
+        return []
+    mark = os.fsencode(f"{MARK}={path}")
+    return [pid for pid in _processes() if pid != os.getpid() and mark in _environment(pid)]
+
+
+def _environment(pid: int) -> list[bytes]:
+    try:
+        return Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    except OSError:  # it has ended, or is not ours
+        return []
 
 
 def _processes() -> list[int]:

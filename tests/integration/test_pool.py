@@ -3,6 +3,7 @@
 import os
 import selectors
 import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -146,3 +147,35 @@ def test_a_run_that_no_worker_begins_is_given_back(spool):
 
         assert answers(pool, 1) == {2: Released(began=False)}
         pool.close()
+
+
+def test_a_lost_run_is_not_over_while_a_child_lives_that_closed_its_descriptors(pool, tmp_path):
+    marker = tmp_path / "pids"
+    job = (
+        "import os, pathlib, subprocess\n"
+        "child = subprocess.Popen(['sleep', '300'])\n"  # close_fds is the default: the lock is not inherited
+        f"pathlib.Path({str(marker)!r}).write_text(f'{{os.getppid()}} {{child.pid}}')\n"
+        "child.wait()\n"
+    )
+    pool.start(runs((sys.executable, "-c", job)))
+    worker, child = (int(pid) for pid in eventually(lambda: marker.exists() and marker.read_text().split()))
+
+    os.kill(worker, signal.SIGKILL)
+
+    assert answers(pool, 1) == {1: Lost("its worker was killed")}
+    assert not Path(f"/proc/{child}").exists() or "Z" in Path(f"/proc/{child}/stat").read_text()
+
+
+def test_a_daemon_that_closed_its_descriptors_does_not_outlive_its_attempt(pool, tmp_path):
+    marker = tmp_path / "pid"
+    job = (
+        "import pathlib, subprocess\n"
+        "null = subprocess.DEVNULL\n"
+        "child = subprocess.Popen(['sleep', '300'], start_new_session=True, stdin=null, stdout=null, stderr=null)\n"
+        f"pathlib.Path({str(marker)!r}).write_text(str(child.pid))\n"
+    )
+    pool.start(runs((sys.executable, "-W", "ignore", "-c", job)))
+
+    assert answers(pool, 1) == {1: Exited(0)}
+    child = int(marker.read_text())
+    assert not Path(f"/proc/{child}").exists() or "Z" in Path(f"/proc/{child}/stat").read_text()
