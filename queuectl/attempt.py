@@ -11,20 +11,18 @@ import sys
 import time
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from queuectl import clock, fence
 from queuectl.environment import job_environment, own_environment
 from queuectl.job import Attempt, Run
 from queuectl.outcome import Exited, Lost, Outcome, Released
 from queuectl.output import Sink
-from queuectl.process import CannotStart, Interrupt, ProcessTree
+from queuectl.process import NOT_EXECUTABLE, CannotStart, Interrupt, ProcessTree
 from queuectl.spool import Spool
 
 if TYPE_CHECKING:
     from resource import struct_rusage
-
-_NOT_EXECUTABLE: Final = 126  # as a shell says it
 
 
 def execute(
@@ -118,4 +116,4 @@ def _environment(run: Run, spool: Spool, environ: Mapping[str, str] | None) -> d
         return job_environment(run, spool, own_environment() if environ is None else environ)
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else error
-        raise CannotStart(_NOT_EXECUTABLE, f"cannot read `{run.spec.env_file}`: {why}") from error
+        raise CannotStart(NOT_EXECUTABLE, f"cannot read `{run.spec.env_file}`: {why}") from error

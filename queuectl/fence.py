@@ -26,14 +26,12 @@ _FLAGS = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
 
 def take(path: str) -> int:
     """Make the lock file of an attempt and return its locked descriptor; raises OSError."""
-    descriptor = os.open(path, _FLAGS | os.O_CREAT | os.O_EXCL, 0o600)
-    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    return descriptor
+    return hold(path, os.O_EXCL)
 
 
-def hold(path: str) -> int:
+def hold(path: str, flags: int = 0) -> int:
     """Lock a file that may be there already and return its descriptor; raises OSError if it is locked."""
-    descriptor = os.open(path, _FLAGS | os.O_CREAT, 0o600)
+    descriptor = os.open(path, _FLAGS | os.O_CREAT | flags, 0o600)
     fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     return descriptor
 

@@ -101,6 +101,11 @@ class JobSpec:
         """The program to start and its arguments, the shell included."""
         return (*self.shell, self.command) if isinstance(self.command, str) else self.command
 
+    @property
+    def line(self) -> str:
+        """The command as people read it, in one piece."""
+        return self.command if isinstance(self.command, str) else " ".join(self.command)
+
     def to_dict(self) -> dict[str, Any]:
         """Return the keys that differ from their default, flat and under their manifest names."""
         return _differing(self) | _differing(self.retry)
@@ -213,6 +218,10 @@ class Run:
     def execution(self) -> str:
         """The name of this one execution, unique in a queue for ever: the name of its files."""
         return f"{self.number}.{self.lease}"
+
+    def execution_of(self, attempt: "Attempt") -> str:
+        """Return the name of the execution that an attempt of this run was."""
+        return f"{self.number}.{attempt.lease}"
 
 
 @dataclass(frozen=True, kw_only=True)  # no slots: those make it slow to pickle

@@ -67,16 +67,11 @@ def read_output(path: str) -> Iterator[bytes]:
             yield from iter(lambda: head.read(65536), b"")
     except FileNotFoundError:
         return
-    try:
-        tail = Path(path + ".tail").read_bytes()
-    except FileNotFoundError:
-        return
-    total, kept = int.from_bytes(tail[:_HEADER], "big"), tail[_HEADER:]
+    total, kept = _read_round(path)
     if total > len(kept):
         yield _dropped(total - len(kept))
-        start = total % len(kept)
-        kept = kept[start:] + kept[:start]
-    yield kept
+    if kept:
+        yield kept
 
 
 class Follower:
@@ -99,24 +94,31 @@ class Follower:
         return found + self._read_tail()
 
     def _read_tail(self) -> bytes:
-        try:
-            tail = Path(f"{self._path}.tail").read_bytes()
-        except FileNotFoundError:
-            return b""
-        total, ring = int.from_bytes(tail[:_HEADER], "big"), tail[_HEADER:]
+        total, kept = _read_round(str(self._path))
         fresh = total - self._tail_read
-        if fresh <= 0 or not ring:
+        if fresh <= 0 or not kept:
             return b""
-        start = total % len(ring)
-        in_order = ring[start:] + ring[:start] if total > len(ring) else ring
         self._tail_read = total
-        return (_dropped(fresh - len(ring)) if fresh > len(ring) else b"") + in_order[-fresh:]
+        return (_dropped(fresh - len(kept)) if fresh > len(kept) else b"") + kept[-fresh:]
 
 
 def remove_output(path: str) -> None:
     """Remove what is kept of a stream, if anything is."""
     for each in (path, path + ".tail"):
         Path(each).unlink(missing_ok=True)
+
+
+def _read_round(path: str) -> tuple[int, bytes]:
+    """Return how many bytes came after the beginning of a stream, and those that are kept, in their order."""
+    try:
+        tail = Path(path + ".tail").read_bytes()
+    except FileNotFoundError:
+        return 0, b""
+    total, ring = int.from_bytes(tail[:_HEADER], "big"), tail[_HEADER:]
+    if total <= len(ring) or not ring:
+        return total, ring
+    start = total % len(ring)
+    return total, ring[start:] + ring[:start]
 
 
 def _dropped(count: int) -> bytes:

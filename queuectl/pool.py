@@ -24,7 +24,7 @@ from queuectl import fence
 from queuectl.executors import Answer, lost, unfinished
 from queuectl.job import Attempt, Run
 from queuectl.outcome import Exited, Released
-from queuectl.process import Interrupt
+from queuectl.process import NOT_EXECUTABLE, Interrupt
 from queuectl.spool import Spool
 from queuectl.worker import LARGEST_MESSAGE, serve
 
@@ -73,8 +73,7 @@ class LocalPool:
         self._fencing: list[Run] = []  # lost, but something of them may still run
         self._forestalled: set[str] = set()  # given up, with their lock kept so that nobody begins them
         self._backlog: list[Run] = []  # what the channel has no room for
-        self._recalled: list[Run] = []
-        self._too_large: list[Answer] = []
+        self._ready: list[Answer] = []  # for runs that no worker will begin
         self._respawn_pause = 0.0
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(["queuectl.worker"])
@@ -114,15 +113,11 @@ class LocalPool:
         self._send_backlog()
         if self._unstarted and time.monotonic() - next(iter(self._unstarted.values())) > self._begins_within:
             self.recall()
-        for run in self._recalled:
+        ready, self._ready = self._ready, []
+        for run, _ in ready:
             self._unstarted.pop(run.execution, None)
-            answers.append((self._in_flight.pop(run.execution), unfinished(run, Released(began=False))))
-        self._recalled.clear()
-        for run, _ in self._too_large:
             del self._in_flight[run.execution]
-        answers += self._too_large
-        self._too_large = []
-        return answers + self._fenced() + self._found_missing()
+        return answers + ready + self._fenced() + self._found_missing()
 
     def settled(self, run: Run) -> None:
         """Remove the run lock, unless it keeps a worker from beginning."""
@@ -132,7 +127,7 @@ class LocalPool:
 
     def recall(self) -> None:
         """Take back what no worker has taken; `collect` answers it as released."""
-        self._recalled += self._backlog + self._untaken()
+        self._ready += [(run, unfinished(run, Released(began=False))) for run in self._backlog + self._untaken()]
         self._backlog.clear()
 
     def patience(self) -> float | None:
@@ -182,10 +177,8 @@ class LocalPool:
         except OSError as error:
             if error.errno != errno.EMSGSIZE:
                 raise
-            self._unstarted.pop(run.execution, None)
-            self._too_large.append(
-                (run, unfinished(run, Exited(126, "cannot start: its spec is too large for a worker")))
-            )
+            outcome = Exited(NOT_EXECUTABLE, "cannot start: its spec is too large for a worker")
+            self._ready.append((run, unfinished(run, outcome)))
 
     def _hear(self, slot: _Slot) -> list[Answer]:
         answers: list[Answer] = []

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from resource import struct_rusage
 
 LOCK_DESCRIPTOR: Final = 219  # out of the way of what shells and scripts use
-_NOT_EXECUTABLE, _NOT_FOUND = 126, 127  # as a shell says it
+NOT_EXECUTABLE, _NOT_FOUND = 126, 127  # as a shell says it
 _CHUNK = 65536
 _LONGEST_WAIT = 3600.0  # poll takes no more than 24 days
 _LAST_WORDS = 16  # chunks that are still read when the command has ended: a child may write for ever
@@ -141,12 +141,12 @@ class ProcessTree:
     def _cannot_start(self, error: OSError | ValueError) -> CannotStart:
         cwd, program = self._run.spec.cwd, self._run.spec.argv[0]
         if isinstance(error, ValueError):  # a NUL that came from an env_file
-            return CannotStart(_NOT_EXECUTABLE, f"cannot start `{program}`: {error}")
+            return CannotStart(NOT_EXECUTABLE, f"cannot start `{program}`: {error}")
         if cwd and not os.path.isdir(cwd):
-            return CannotStart(_NOT_EXECUTABLE, f"cannot start in `{cwd}`: no such folder")
+            return CannotStart(NOT_EXECUTABLE, f"cannot start in `{cwd}`: no such folder")
         if isinstance(error, FileNotFoundError):
             return CannotStart(_NOT_FOUND, f"cannot start `{program}`: not found")
-        return CannotStart(_NOT_EXECUTABLE, f"cannot start `{program}`: {error.strerror}")
+        return CannotStart(NOT_EXECUTABLE, f"cannot start `{program}`: {error.strerror}")
 
     def _turn(self, seconds: float) -> bool:
         """Wait for something to happen, at most so long, and attend to it; return whether the command ended."""

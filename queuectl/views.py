@@ -19,8 +19,7 @@ def run_title(run: Run) -> str:
     """Return what a person knows a run by: its job, or the beginning of an ad-hoc run's command."""
     if run.job:
         return run.job
-    command = run.spec.command
-    text = command if isinstance(command, str) else " ".join(command)
+    text = run.spec.line
     return text if len(text) <= _TITLE_LENGTH else text[: _TITLE_LENGTH - 1] + "…"
 
 

@@ -8,10 +8,10 @@ import typer
 from queuectl import clock
 from queuectl.cli.output import note, print_json, print_table, say, stamp
 from queuectl.cli.plan_text import plan_lines, plan_record
-from queuectl.cli.session import Db, Json, open_store, read_settings
+from queuectl.cli.session import Db, Json, Limit, open_store, read_settings, spool_of, store_of
 from queuectl.plan import Plan, refused
 from queuectl.plan import plan as make_plan
-from queuectl.spool import Spool, wake_runners
+from queuectl.spool import wake_runners
 
 Paths = Annotated[
     list[Path], typer.Argument(metavar="PATH...", help="Manifests, or folders of them.", show_default=False)
@@ -51,8 +51,9 @@ def plan(
     """Show what apply would change, and write nothing."""
     from queuectl.manifest import load
 
-    manifests = load(paths, defaults=read_settings(db).defaults)
-    with open_store(db) as store, store.snapshot():
+    settings = read_settings(db)
+    manifests = load(paths, defaults=settings.defaults)
+    with store_of(settings) as store, store.snapshot():
         stored = store.stored_jobs(manifest.name for manifest in manifests)
         found = make_plan(manifests, stored, store.owners(), now=clock.now(), prune=not no_prune)
     _print(found, json=json)
@@ -78,9 +79,10 @@ def apply(
     from queuectl.author import author_of
     from queuectl.manifest import load
 
-    manifests = load(paths, defaults=read_settings(db).defaults)
+    settings = read_settings(db)
+    manifests = load(paths, defaults=settings.defaults)
     author = author_of([manifest.path for manifest in manifests])
-    with open_store(db, create=True) as store:
+    with store_of(settings, create=True) as store:
         # Planned inside the transaction: nothing can come between what is shown and what is done.
         with store.transaction():
             now = clock.now()
@@ -88,7 +90,7 @@ def apply(
             found = make_plan(manifests, stored, store.owners(), now=now, prune=not no_prune)
             refusal = refused(found, allow_remove=allow_remove, adopt=adopt)
             number = None if refusal else store.apply(found, author=author, now=now)
-        wake_runners(Spool(str(store.path)))
+        wake_runners(spool_of(store))
     _print(found, json=json, number=number)
     if refusal:
         raise refusal
@@ -98,10 +100,7 @@ def apply(
 
 
 def applies(
-    limit: Annotated[
-        int | None,
-        typer.Option("--limit", "-n", min=1, max=1_000_000_000, help="Only the newest so many.", show_default="all"),
-    ] = None,
+    limit: Limit = None,
     db: Db = None,
     json: Json = False,
 ) -> None:

@@ -6,14 +6,14 @@ import typer
 
 from queuectl import clock
 from queuectl.cli.group import Group
-from queuectl.cli.look import RunId, show
+from queuectl.cli.look import RunId, print_run
 from queuectl.cli.output import ago, note, print_json, print_table
-from queuectl.cli.session import Db, Json, open_store
+from queuectl.cli.session import Db, Json, open_store, spool_of
 from queuectl.errors import QueuectlError, UsageError
 from queuectl.job import Run, State
 from queuectl.lifecycle import requeue
 from queuectl.output import remove_output
-from queuectl.spool import STREAMS, Spool, wake_runners
+from queuectl.spool import STREAMS, wake_runners
 from queuectl.store import RunFilter, Store
 from queuectl.views import run_record, run_title
 
@@ -57,8 +57,8 @@ def list_dead(db: Db = None, json: Json = False) -> None:
 def show_dead(run: RunId, db: Db = None, json: Json = False) -> None:
     """Show one dead run: its spec, why it died, and every attempt."""
     with open_store(db) as store:
-        _dead(store, [run])
-    show(run, db=db, json=json)
+        [found] = _dead(store, [run])
+        print_run(store, found, json=json)
 
 
 def retry(runs: Runs = None, every: All = False, db: Db = None) -> None:
@@ -69,7 +69,7 @@ def retry(runs: Runs = None, every: All = False, db: Db = None) -> None:
             found = _chosen(store, runs, every=every)
             for run in found:
                 store.change(run, requeue(run, run.spec, now=now))
-        wake_runners(Spool(str(store.path)))
+        wake_runners(spool_of(store))
     note(_counted(found, "back in the queue"))
 
 
@@ -84,9 +84,9 @@ def purge(
         found = _chosen(store, runs, every=every)
         if found and not yes:
             _confirm(f"delete {len(found)} dead {'run' if len(found) == 1 else 'runs'} for good?")
-        executions = {run.number: [f"{run.number}.{each.lease}" for each in store.attempts(run)] for run in found}
+        executions = {run.number: [run.execution_of(each) for each in store.attempts(run)] for run in found}
         gone = store.purge(found)
-        spool = Spool(str(store.path))
+        spool = spool_of(store)
         for execution in (execution for run in gone for execution in executions[run.number]):
             for stream in STREAMS:
                 remove_output(spool.output(execution, stream))

@@ -11,11 +11,11 @@ import typer
 
 from queuectl import clock, rules
 from queuectl.cli.options import checked
-from queuectl.cli.session import Db, open_store, read_settings
+from queuectl.cli.session import Db, read_settings, spool_of, store_of
 from queuectl.errors import UsageError
 from queuectl.instants import parse_instant
 from queuectl.job import JobSpec, NewRun
-from queuectl.spool import Spool, wake_runners
+from queuectl.spool import wake_runners
 
 
 def register(app: typer.Typer) -> None:
@@ -76,10 +76,10 @@ def enqueue(
     runs = list(reader.lines()) if command == ["-"] else [reader.run(command)]
     if id is not None:
         runs = [replace(runs[0], given_id=checked("--id", rules.run_id, id))]
-    with open_store(db, create=True) as store:
+    with store_of(settings, create=True) as store:
         ids = store.enqueue(runs, now=now)
         sys.stdout.write("".join(f"{each}\n" for each in ids))
-        wake_runners(Spool(str(store.path)))
+        wake_runners(spool_of(store))
 
 
 class _Reader:

@@ -4,9 +4,9 @@ import sys
 import time
 from typing import Final
 
+from queuectl.cli.session import spool_of
 from queuectl.job import Run
 from queuectl.output import Follower, read_output
-from queuectl.spool import Spool
 from queuectl.store import Store
 from queuectl.visible import visible
 
@@ -15,18 +15,18 @@ _POLL: Final = 0.1
 
 def print_output(store: Store, execution: str, stream: str, *, raw: bool) -> None:
     """Print what is kept of one execution's stream."""
-    for data in read_output(Spool(str(store.path)).output(execution, stream)):
+    for data in read_output(spool_of(store).output(execution, stream)):
         _write(data, raw=raw)
 
 
 def follow_run(store: Store, run: Run, stream: str, *, raw: bool) -> None:
     """Print a stream of the present or last attempt and of those that follow, until the run is in a final state."""
-    spool = Spool(str(store.path))
+    spool = spool_of(store)
     followers: dict[str, Follower] = {}
     while True:
         run = store.run(run.id)
         # In the order of their leases; of those that ended before we came, only the last is of interest.
-        executions = [f"{run.number}.{attempt.lease}" for attempt in store.attempts(run)]
+        executions = [run.execution_of(attempt) for attempt in store.attempts(run)]
         executions = executions[-1:] if not followers else executions
         if run.lease is not None:
             executions.append(run.execution)

@@ -6,7 +6,7 @@ import typer
 
 from queuectl import clock
 from queuectl.cli.output import ago, print_json, print_table, say, stamp
-from queuectl.cli.session import Db, Json, open_store
+from queuectl.cli.session import Db, Json, Limit, open_store
 from queuectl.durations import format_duration
 from queuectl.errors import NotFound, UsageError
 from queuectl.job import DURATION_KEYS, Attempt, Run, State
@@ -46,10 +46,7 @@ def list_runs(
     job: Annotated[str | None, typer.Option(metavar="MANIFEST/JOB", help="Only runs of this job.")] = None,
     manifest: Annotated[str | None, typer.Option(help="Only runs of this manifest's jobs.")] = None,
     tag: Annotated[str | None, typer.Option(help="Only runs with this tag.")] = None,
-    limit: Annotated[
-        int | None,
-        typer.Option("--limit", "-n", min=1, max=1_000_000_000, help="Only the newest so many.", show_default="all"),
-    ] = None,
+    limit: Limit = None,
     db: Db = None,
     json: Json = False,
 ) -> None:
@@ -107,15 +104,18 @@ def jobs(
 def show(run: RunId, db: Db = None, json: Json = False) -> None:
     """Show one run: its spec, where it stands and why, and every attempt."""
     with open_store(db) as store:
-        found = store.run(run)
-        attempts = store.attempts(found)
+        print_run(store, store.run(run), json=json)
+
+
+def print_run(store: Store, run: Run, *, json: bool) -> None:
+    """Print everything there is to know about a run."""
+    attempts = store.attempts(run)
     if json:
         print_json(
-            run_record(found)
-            | {"spec": found.spec.to_dict(), "attempts_made": [attempt_record(each) for each in attempts]}
+            run_record(run) | {"spec": run.spec.to_dict(), "attempts_made": [attempt_record(each) for each in attempts]}
         )
         return
-    print_table(("RUN", found.id), [(key, value) for key, value in _facts(found) if value])
+    print_table(("RUN", run.id), [(key, value) for key, value in _facts(run) if value])
     if attempts:
         say()
         print_table(
@@ -165,15 +165,14 @@ def _execution(store: Store, run: Run, number: int | None) -> str:
     if not ended:
         which = f"attempt {number}" if number else "attempt yet"
         raise NotFound(f"run `{run.id}` has no {which}", hint=f"`queuectl show {run.id}`")
-    return f"{run.number}.{ended[-1].lease}"
+    return run.execution_of(ended[-1])
 
 
 def _facts(run: Run) -> list[tuple[str, str]]:
-    command = run.spec.command
     facts = [
         ("state", run.state + (f" ({run.reason})" if run.reason else "")),
         ("job", run.job or ""),
-        ("command", command if isinstance(command, str) else " ".join(command)),
+        ("command", run.spec.line),
         ("attempts", f"{run.attempts} of {run.max_attempts}"),
         ("scheduled", stamp(run.scheduled_at)),
         ("due", stamp(run.run_at) if run.state.is_waiting else ""),

@@ -8,11 +8,11 @@ import typer
 
 from queuectl import clock
 from queuectl.cli.output import note, print_json, print_table, say
-from queuectl.cli.session import Db, Json, open_store, read_settings
+from queuectl.cli.session import Db, Json, open_store, read_settings, spool_of, store_of
 from queuectl.errors import QueuectlError
 from queuectl.job import DEFAULT_SHELL, State
 from queuectl.lifecycle import cancel as cancelled
-from queuectl.spool import Spool, wake_runners
+from queuectl.spool import wake_runners
 
 
 def register(app: typer.Typer) -> None:
@@ -28,7 +28,7 @@ def cancel(
 ) -> None:
     """Cancel runs: a waiting one at once, a running one by ending its process tree within its grace period."""
     now = clock.now()
-    with open_store(db, create=False) as store:
+    with open_store(db) as store:
         with store.transaction():
             found = [store.run(run) for run in runs]
             over = [run for run in found if run.state.is_final]
@@ -37,7 +37,7 @@ def cancel(
                 raise QueuectlError(f"nothing to cancel: {names}")
             for run in found:
                 store.change(run, cancelled(run, now=now))
-        wake_runners(Spool(str(store.path)))
+        wake_runners(spool_of(store))
     for run in found:
         note(f"{run.id}: its attempt is being ended" if run.state is State.PROCESSING else f"{run.id}: cancelled")
 
@@ -53,7 +53,7 @@ def backup(
 
     What jobs wrote is not in the database and not in the copy.
     """
-    with open_store(db, create=False) as store:
+    with open_store(db) as store:
         store.backup(target)
     say(str(target))
 
@@ -62,8 +62,9 @@ def doctor(db: Db = None, json: Json = False) -> None:
     """Examine the queue and the machine around it; exits with 1 if there is a fault."""
     from queuectl.checkup import Verdict, examine
 
-    shell = read_settings(db).defaults.get("shell", DEFAULT_SHELL)[0]
-    with open_store(db) as store:
+    settings = read_settings(db)
+    shell = settings.defaults.get("shell", DEFAULT_SHELL)[0]
+    with store_of(settings) as store:
         findings = examine(store, shell=shell, now=clock.now())
     if json:
         print_json([asdict(finding) for finding in findings])

@@ -66,10 +66,10 @@ class LiveView:
     refresh_seconds: float | None = 0.25
 
     def __init__(self) -> None:
-        self.is_gone = False
         from rich.console import Console
         from rich.live import Live
 
+        self.is_gone = False
         self._console = Console(highlight=False, markup=False, emoji=False)
         self._live = Live(console=self._console, auto_refresh=False, transient=True)
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from queuectl.cli.session import Db, read_settings
+from queuectl.cli.session import Db, read_settings, store_of
 
 
 def register(app: typer.Typer) -> None:
@@ -36,7 +36,6 @@ def run(
     from queuectl.cli.options import checked
     from queuectl.cli.progress import Lines, LiveView
     from queuectl.mainloop import MainLoop, Until
-    from queuectl.store import Store
 
     settings = read_settings(db)
     patience = (
@@ -44,7 +43,7 @@ def run(
     )
     audience = LiveView() if sys.stdout.isatty() else Lines()
     with (
-        Store(settings.db, busy_timeout=settings.busy_timeout) as store,
+        store_of(settings, create=True) as store,
         audience if isinstance(audience, LiveView) else nullcontext(),
     ):
         loop = MainLoop(

@@ -7,11 +7,16 @@ from typing import Annotated
 import typer
 
 from queuectl.settings import Settings, load
+from queuectl.spool import Spool
 from queuectl.store import Store
 
 Db = Annotated[
     Path | None,
     typer.Option("--db", metavar="PATH", help="The queue's database.", show_default=False),
+]
+Limit = Annotated[
+    int | None,
+    typer.Option("--limit", "-n", min=1, max=1_000_000_000, help="Only the newest so many.", show_default="all"),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 
@@ -21,7 +26,16 @@ def read_settings(db: Path | None) -> Settings:
     return load(cwd=Path.cwd(), environ=os.environ, db=None if db is None else str(db))
 
 
-def open_store(db: Path | None, *, create: bool = False) -> Store:
-    """Open the queue; unless it is to be written to, one that does not exist reads as empty."""
-    settings = read_settings(db)
+def open_store(db: Path | None) -> Store:
+    """Open the queue as it is; one that does not exist reads as empty."""
+    return store_of(read_settings(db))
+
+
+def store_of(settings: Settings, *, create: bool = False) -> Store:
+    """Open the queue that the settings lead to; only with ``create`` is one made that does not exist."""
     return Store(settings.db, create=create, busy_timeout=settings.busy_timeout)
+
+
+def spool_of(store: Store) -> Spool:
+    """Return the files beside the queue."""
+    return Spool(str(store.path))

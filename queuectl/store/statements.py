@@ -13,6 +13,16 @@ RUN: Final = """runs.number, coalesce(runs.given_id, 'r' || runs.number),
        runs.started_at, runs.finished_at, runs.reason, runs.lease, runs.runner, runs.stop, runs.priority"""
 
 
+# The priorities that occur among the waiting runs, found by one step along runs_waiting for each.
+PRIORITIES: Final = """priorities (priority) AS (
+  SELECT (SELECT max(priority) FROM runs WHERE state IN ('pending', 'failed'))
+   UNION ALL
+  SELECT (SELECT max(priority) FROM runs WHERE state IN ('pending', 'failed') AND priority < above.priority)
+    FROM priorities AS above
+   WHERE above.priority IS NOT NULL
+)"""
+
+
 @cache
 def statements() -> dict[str, str]:
     """Return the statements by name."""
@@ -20,10 +30,11 @@ def statements() -> dict[str, str]:
     for file in sorted((HERE / "sql").glob("*.sql")):
         for part in file.read_text(encoding="utf-8").split("-- name: ")[1:]:
             name, _, text = part.partition("\n")
-            found[name.strip()] = text.strip().replace("{run}", RUN)
+            found[name.strip()] = text.strip().replace("{run}", RUN).replace("{priorities}", PRIORITIES)
     return found
 
 
+@cache
 def migrations() -> list[str]:
     """Return the migrations in order; the first brings an empty database to schema version 1."""
     return [file.read_text(encoding="utf-8") for file in sorted((HERE / "migrations").glob("*.sql"))]

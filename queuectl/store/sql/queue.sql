@@ -13,13 +13,7 @@ UPDATE leases
 -- name: claim_due
 -- The due runs with the largest priority, then the earliest time, then the smallest number. Naming the
 -- priorities that occur lets runs_waiting be searched once for each, past all the runs that are not due yet.
-WITH RECURSIVE priorities (priority) AS (
-  SELECT (SELECT max(priority) FROM runs WHERE state IN ('pending', 'failed'))
-   UNION ALL
-  SELECT (SELECT max(priority) FROM runs WHERE state IN ('pending', 'failed') AND priority < above.priority)
-    FROM priorities AS above
-   WHERE above.priority IS NOT NULL
-)
+WITH RECURSIVE {priorities}
 UPDATE runs
    SET state = 'processing', attempts = attempts + 1, runner = :runner,
        lease = (SELECT latest + 1 FROM leases), started_at = :now, updated_at = :now, reason = NULL
@@ -36,13 +30,7 @@ RETURNING {run};
 
 -- name: next_due
 -- When the earliest waiting run may be claimed; searches runs_waiting once for each priority.
-WITH RECURSIVE priorities (priority) AS (
-  SELECT (SELECT max(priority) FROM runs WHERE state IN ('pending', 'failed'))
-   UNION ALL
-  SELECT (SELECT max(priority) FROM runs WHERE state IN ('pending', 'failed') AND priority < above.priority)
-    FROM priorities AS above
-   WHERE above.priority IS NOT NULL
-)
+WITH RECURSIVE {priorities}
 SELECT min((SELECT min(run_at)
               FROM runs
              WHERE state IN ('pending', 'failed') AND priority = priorities.priority))
