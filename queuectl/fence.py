@@ -38,13 +38,18 @@ def hold(path: str, flags: int = 0) -> int:
 
 def forestall(path: str, attempt: Attempt) -> bool:
     """Make sure that an attempt that has not begun never will, and write that down; False if it has begun."""
-    try:
-        # Not locked: whoever else rescues this run ends the holders, and that would be us.
-        descriptor = os.open(path, _FLAGS | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return False
+    # Written first and then put in its place, whole: another rescuer that found it empty would call the attempt lost.
+    # Not locked: whoever else rescues this run ends the holders, and that would be us.
+    draft = f"{path}.{os.getpid()}"
+    descriptor = os.open(draft, _FLAGS | os.O_CREAT, 0o600)
     record(descriptor, attempt)
     os.close(descriptor)
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        return False
+    finally:
+        os.unlink(draft)
     return True
 
 

@@ -4,6 +4,7 @@ import os
 from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -255,3 +256,18 @@ def test_who_forestalls_an_attempt_is_never_taken_for_one_of_its_processes(store
 
     assert not fence.is_held(lock)
     assert (fence.forestall(lock, attempt), fence.recorded(lock)) == (False, attempt)
+
+
+def test_a_forestalled_attempt_is_never_seen_without_its_record(store, make_runner, monkeypatch):
+    run = enqueue(store)
+    make_runner(HeldExecutor()).round()
+    claimed = store.run(run.id)
+    lock = Path(Spool(str(store.path)).lock(claimed.execution))
+    seen = []
+    record = fence.record
+    monkeypatch.setattr(fence, "record", lambda *given: (seen.append(lock.exists()), record(*given)))
+
+    fence.forestall(str(lock), make_attempt(claimed, Released(began=False)))
+
+    assert seen == [False]
+    assert [path.name for path in lock.parent.iterdir()] == [lock.name]
