@@ -10,47 +10,57 @@ import socket
 import sys
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from queuectl import clock, fence
-from queuectl.environment import job_environment, own_environment
+from queuectl import clock, fence, presence
+from queuectl.environment import job_environment
 from queuectl.job import Attempt, Run
+from queuectl.journal import Journal, record_of
 from queuectl.outcome import Exited, Lost, Outcome, Released
 from queuectl.output import Sink
-from queuectl.process import NOT_EXECUTABLE, CannotStart, Interrupt, ProcessTree
+from queuectl.pipes import Pipes
+from queuectl.process import NOT_EXECUTABLE, CannotStart, Interrupt, ProcessTree, is_childless
 from queuectl.spool import Spool
 
 if TYPE_CHECKING:
     from resource import struct_rusage
 
 
-def execute(
-    run: Run,
-    spool: Spool,
-    *,
-    output_limit: int,
-    environ: Mapping[str, str] | None = None,
-    line: socket.socket | None = None,
-) -> Attempt:
-    """Run the command of ``run`` once and return the attempt as it ended.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workbench:
+    """What the attempts of one worker have in common.
 
-    ``environ`` is what the job's own variables are added to; if there is none, this process's. Interrupts come
-    by ``line``; when its other end closes, the runner has died and the attempt is ended. The end is written
-    into the run lock before it is returned.
+    ``environ`` is what the job's own variables are added to. The other end of ``line`` is the runner's: interrupts
+    come by it, and when it closes, the runner has died and the attempt is ended. A process with a line does nothing
+    else, and adopts what its jobs leave behind.
     """
+
+    spool: Spool
+    journal: Journal
+    output_limit: int
+    environ: Mapping[str, str]
+    line: socket.socket | None = None
+    pipes: Pipes = field(default_factory=Pipes)
+
+
+def execute(run: Run, bench: Workbench) -> Attempt:
+    """Run the command of ``run`` once and return the attempt as it ended; that is written into the journal before."""
+    spool, journal, line = bench.spool, bench.journal, bench.line
     started_at, began = clock.now(), time.monotonic()
-    sinks = [Sink(spool.output(run.execution, stream), output_limit) for stream in ("stdout", "stderr")]
+    sinks = [Sink(spool.output(run.execution, stream), bench.output_limit) for stream in ("stdout", "stderr")]
     lock: int | None = None
     usage: struct_rusage | None = None
     outcome: Outcome
     try:
-        lock = fence.take(spool.lock(run.execution))
-        if line is not None and _is_closed(line):  # whoever rescues the run from now on finds the lock
+        lock = journal.begin(run.execution)
+        # Asked only now: whoever settles the run without us, from now on finds that it has begun.
+        if _is_withdrawn(run, spool, line):
             outcome = Released(began=False)
         else:
-            environment = _environment(run, spool, environ)
-            process = ProcessTree(run, environment, lock, sinks, line)
+            environment = _environment(run, spool, bench.environ)
+            process = ProcessTree(run, environment, lock, sinks, bench.pipes, line)
             outcome = process.outcome()
             usage = process.usage
     except CannotStart as error:
@@ -73,17 +83,18 @@ def execute(
     for sink in sinks:
         sink.close()
     if lock is not None:
-        fence.record(lock, attempt)
+        journal.end(lock, record_of(attempt))
         os.close(lock)
-        _end_daemons(spool.lock(run.execution), run.spec.grace_period, line)
+        if not is_childless(line):
+            _end_daemons(journal.path, spool.mark(run.execution), run.spec.grace_period, line)
     return attempt
 
 
-def _end_daemons(lock: str, grace: float, line: socket.socket | None) -> None:
-    """End what left the command's session and so its process group: it still has the lock, or is our child by now."""
+def _end_daemons(lock: str, mark: str, grace: float, line: socket.socket | None) -> None:
+    """End what left the command's session and so its process group: it still has the lock, or the mark."""
     kill_at = time.monotonic() + grace
     sig = signal.SIGTERM
-    while not fence.end_holders(lock, sig, marked=_has_children()) and time.monotonic() < kill_at + 1.0:
+    while not fence.end_holders(lock, mark, sig) and time.monotonic() < kill_at + 1.0:
         # Nothing tells us when somebody else's child ends, but the runner may be in a hurry.
         if select.select([] if line is None else [line], [], [], 0.01)[0]:
             assert line is not None
@@ -91,29 +102,31 @@ def _end_daemons(lock: str, grace: float, line: socket.socket | None) -> None:
             if not message or message.startswith(Interrupt.KILL.encode()):
                 kill_at, line = min(kill_at, time.monotonic()), None
         sig = signal.SIGKILL if time.monotonic() >= kill_at else signal.SIGCONT
+    is_childless(line)
 
 
-def _has_children() -> bool:
-    """Whether a child is left: a worker adopts the daemons of its jobs, and has no other children between two."""
-    if sys.platform != "linux":
-        return False
+def _is_withdrawn(run: Run, spool: Spool, line: socket.socket | None) -> bool:
+    """Whether nobody waits for this attempt any more: the runner is dead, or believes it went down with a worker."""
+    if line is None:
+        return not presence.is_alive(spool, run.runner or 0)
+    withdrawal = f"{Interrupt.WITHDRAW} {run.execution}".encode()
+    while True:
+        try:
+            message = line.recv(256, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return False
+        except ConnectionError:
+            return True
+        if not message or message == withdrawal:
+            return True
+        if message.endswith(b" " + run.execution.encode()):  # an interrupt, for the process tree to hear
+            return False
+        line.recv(256)  # for an execution that is over
+
+
+def _environment(run: Run, spool: Spool, environ: Mapping[str, str]) -> dict[str, str]:
     try:
-        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-    except ChildProcessError:
-        return False
-    return True
-
-
-def _is_closed(line: socket.socket) -> bool:
-    try:
-        return not line.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
-    except BlockingIOError:
-        return False
-
-
-def _environment(run: Run, spool: Spool, environ: Mapping[str, str] | None) -> dict[str, str]:
-    try:
-        return job_environment(run, spool, own_environment() if environ is None else environ)
+        return job_environment(run, spool, environ)
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else error
         raise CannotStart(NOT_EXECUTABLE, f"cannot read `{run.spec.env_file}`: {why}") from error

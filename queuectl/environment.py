@@ -35,7 +35,7 @@ def job_environment(run: Run, spool: Spool, environ: Mapping[str, str]) -> dict[
         "QUEUECTL_ATTEMPT": str(run.attempts),
         "QUEUECTL_MAX_ATTEMPTS": str(run.max_attempts),
         "QUEUECTL_SCHEDULED_AT": f"{run.scheduled_at:%Y-%m-%dT%H:%M:%SZ}",
-        fence.MARK: spool.lock(run.execution),
+        fence.MARK: spool.mark(run.execution),
     }
 
 

@@ -6,16 +6,20 @@ The runner knows only ``Workers``. Both kinds call the same ``attempt.execute``;
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from queue import SimpleQueue
-from typing import Protocol
+from typing import Final, Protocol
 
-from queuectl import clock, fence
-from queuectl.attempt import execute
+from queuectl import fence
+from queuectl.aftermath import account_of, lost, unfinished
+from queuectl.attempt import Workbench, execute
+from queuectl.environment import own_environment
 from queuectl.job import Attempt, Run
-from queuectl.outcome import Lost, Outcome, Released
+from queuectl.journal import Journal, read_journals
+from queuectl.outcome import Released
 from queuectl.process import Interrupt
 from queuectl.spool import Spool
 
 Answer = tuple[Run, Attempt]
+_FENCE_INTERVAL: Final = 0.05
 
 
 class Workers(Protocol):
@@ -36,8 +40,8 @@ class Workers(Protocol):
     def collect(self) -> list[Answer]:
         """Return the answers that have come since the last call, without waiting."""
 
-    def settled(self, run: Run) -> None:
-        """Forget what was kept of an attempt until its end was stored."""
+    def settled(self) -> None:
+        """Forget what was kept of the attempts that were collected until their end was stored."""
 
     def recall(self) -> None:
         """Answer what has not begun as released, so that it goes back to the queue."""
@@ -66,6 +70,8 @@ class ExecutorWorkers:
         self._wake = wake
         self._in_flight: dict[str, Run] = {}
         self._futures: dict[Future[Attempt], Run] = {}
+        self._unanswered: list[tuple[Run, Future[Attempt]]] = []  # ended, but something of them may still run
+        self._answered: list[Run] = []
         self._ended: SimpleQueue[Future[Attempt]] = SimpleQueue()
 
     @property
@@ -77,7 +83,7 @@ class ExecutorWorkers:
         """Submit one call a run."""
         for run in runs:
             self._in_flight[run.execution] = run
-            future = self._executor.submit(execute, run, self._spool, output_limit=self._output_limit)
+            future = self._executor.submit(_execute, run, self._spool, self._output_limit)
             self._futures[future] = run
             future.add_done_callback(self._done)
 
@@ -86,17 +92,27 @@ class ExecutorWorkers:
 
     def collect(self) -> list[Answer]:
         """Return the answers that have come since the last call, without waiting."""
-        answers = []
+        answers: list[Answer] = []
         while not self._ended.empty():
             future = self._ended.get()
-            run = self._futures.pop(future)
+            self._unanswered.append((self._futures.pop(future), future))
+        unanswered, self._unanswered = self._unanswered, []
+        for run, future in unanswered:
+            attempt = self._attempt_of(run, future)
+            if attempt is None:
+                self._unanswered.append((run, future))
+                continue
             del self._in_flight[run.execution]
-            answers.append((run, _attempt_of(run, future)))
+            self._answered.append(run)
+            answers.append((run, attempt))
         return answers
 
-    def settled(self, run: Run) -> None:
-        """Remove the run lock."""
-        fence.forget(self._spool.lock(run.execution))
+    def settled(self) -> None:
+        """Remove the journals of the attempts that were collected: they are stored."""
+        for run in self._answered:
+            for path in self._spool.journals(run.runner or 0, run.execution):
+                fence.forget(path)
+        self._answered.clear()
 
     def recall(self) -> None:
         """Cancel the calls that have not begun."""
@@ -104,8 +120,8 @@ class ExecutorWorkers:
             future.cancel()
 
     def patience(self) -> float | None:
-        """Return None: every answer wakes the runner."""
-        return None
+        """Return None, since every answer wakes the runner, unless there is something to fence."""
+        return _FENCE_INTERVAL if self._unanswered else None
 
     def close(self) -> None:
         """Shut the executor down."""
@@ -115,27 +131,22 @@ class ExecutorWorkers:
         self._ended.put(future)
         self._wake()
 
-
-def _attempt_of(run: Run, future: Future[Attempt]) -> Attempt:
-    if future.cancelled():
-        return unfinished(run, Released(began=False))
-    error = future.exception()
-    return lost(run, f"{type(error).__name__}: {error}") if error else future.result()
-
-
-def lost(run: Run, cause: str) -> Attempt:
-    """Return the attempt of a run that nobody can say anything about any more."""
-    return unfinished(run, Lost(cause))
+    def _attempt_of(self, run: Run, future: Future[Attempt]) -> Attempt | None:
+        if future.cancelled():
+            return unfinished(run, Released(began=False))
+        error = future.exception()
+        if error is None:
+            return future.result()
+        cause = f"{type(error).__name__}: {error}"
+        entry = read_journals(self._spool.journals(run.runner or 0, run.execution)).get(run.execution)
+        return lost(run, cause) if entry is None else account_of(run, entry, self._spool, cause)
 
 
-def unfinished(run: Run, outcome: Outcome) -> Attempt:
-    """Return the attempt of a run whose own account of it is missing; it began when it was claimed."""
-    now = clock.now()
-    return Attempt(
-        number=run.attempts,
-        lease=run.lease or 0,
-        runner=run.runner or 0,
-        started_at=run.started_at or now,
-        finished_at=now,
-        outcome=outcome,
-    )
+def _execute(run: Run, spool: Spool, output_limit: int) -> Attempt:
+    """Make one attempt, with a journal of its own."""
+    journal = Journal(spool.journal(run.runner or 0, run.execution))
+    bench = Workbench(spool=spool, journal=journal, output_limit=output_limit, environ=own_environment())
+    try:
+        return execute(run, bench)
+    finally:
+        bench.pipes.close()

@@ -2,55 +2,28 @@
 
 An attempt's processes inherit a locked file. The kernel releases the lock when the last of them ends: no clock,
 no heartbeat and no process number is believed. A child that closed its descriptors is known by its environment; only
-one that wiped that as well is not seen. The file also takes the attempt's end before it is reported, so
-that a runner that died in between need not run it again.
+one that wiped that as well is not seen.
 """
 
 import contextlib
 import fcntl
-import json
 import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
-from queuectl.job import Attempt
-from queuectl.records import attempt_of, attempt_to_record
-
-MARK = "QUEUECTL_LOCK"
-"""The environment variable by which a process of an attempt is known; its value is the path of the lock."""
+MARK = "QUEUECTL_EXECUTION"
+"""The environment variable by which a process of an attempt is known."""
 
 _FLAGS = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-def take(path: str) -> int:
-    """Make the lock file of an attempt and return its locked descriptor; raises OSError."""
-    return hold(path, os.O_EXCL)
-
-
-def hold(path: str, flags: int = 0) -> int:
+def hold(path: str) -> int:
     """Lock a file that may be there already and return its descriptor; raises OSError if it is locked."""
-    descriptor = os.open(path, _FLAGS | os.O_CREAT | flags, 0o600)
+    descriptor = os.open(path, _FLAGS | os.O_CREAT, 0o600)
     fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     return descriptor
-
-
-def forestall(path: str, attempt: Attempt) -> bool:
-    """Make sure that an attempt that has not begun never will, and write that down; False if it has begun."""
-    # Written first and then put in its place, whole: another rescuer that found it empty would call the attempt lost.
-    # Not locked: whoever else rescues this run ends the holders, and that would be us.
-    draft = f"{path}.{os.getpid()}"
-    descriptor = os.open(draft, _FLAGS | os.O_CREAT, 0o600)
-    record(descriptor, attempt)
-    os.close(descriptor)
-    try:
-        os.link(draft, path)
-    except FileExistsError:
-        return False
-    finally:
-        os.unlink(draft)
-    return True
 
 
 def is_held(path: str) -> bool:
@@ -68,41 +41,42 @@ def is_held(path: str) -> bool:
     return False
 
 
-def record(descriptor: int, attempt: Attempt) -> None:
-    """Write down how the attempt ended, before anybody is told; if the disk is full, it is only told."""
-    with contextlib.suppress(OSError):
-        os.pwrite(descriptor, json.dumps(attempt_to_record(attempt)).encode(), 0)
-
-
-def recorded(path: str) -> Attempt | None:
-    """Return the attempt that was written down as ended; None if there is none, or only part of it."""
-    try:
-        return attempt_of(json.loads(Path(path).read_bytes()))
-    except (OSError, ValueError, KeyError):
-        return None
-
-
-def end_holders(path: str, sig: signal.Signals = signal.SIGKILL, *, marked: bool = True) -> bool:
+def end_holders(path: str, mark: str, sig: signal.Signals = signal.SIGKILL, *, spare_with: int | None = None) -> bool:
     """Send ``sig`` to every process of an attempt; return whether there was none any more.
 
-    A process of the attempt holds its lock or, with ``marked``, has its mark in the environment: a child that closed
-    its descriptors has only that. To look for the mark takes milliseconds.
+    A process of the attempt holds the lock at ``path`` or has ``mark`` in its environment: a child that closed its
+    descriptors has only that. While the process ``spare_with`` is one of them it ends the others itself, and none is
+    signalled.
     """
-    pids = set(_marked(path)) if marked else set()
+    pids = {pid for pid in _processes() if _is_marked(pid, mark)}
     if is_held(path):
         pids |= set(_holders(path))
     elif not pids:
         return True
-    for pid in pids:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.kill(pid, sig)
+    if spare_with not in pids:
+        for pid in pids:
+            _send(pid, sig, path, mark)
     return False
 
 
 def forget(path: str) -> None:
-    """Remove the lock file of an attempt that has been settled."""
+    """Remove a file that may be gone already."""
     with contextlib.suppress(FileNotFoundError):
         os.unlink(path)
+
+
+def _send(pid: int, sig: signal.Signals, path: str, mark: str) -> None:
+    """Signal a process of an attempt, and no other that was given its number meanwhile."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        if sys.platform != "linux":
+            os.kill(pid, sig)
+            return
+        descriptor = os.pidfd_open(pid)
+        try:
+            if _is_marked(pid, mark) or _holds(pid, os.path.realpath(path)):
+                signal.pidfd_send_signal(descriptor, sig)
+        finally:
+            os.close(descriptor)
 
 
 def _holders(path: str) -> list[int]:
@@ -113,26 +87,21 @@ def _holders(path: str) -> list[int]:
             return []
         return [int(pid) for pid in found.split() if int(pid) != os.getpid()]
     target = os.path.realpath(path)
-    return [pid for pid in _processes() if pid != os.getpid() and _holds(pid, target)]
-
-
-def _marked(path: str) -> list[int]:
-    """Return the processes that were started with the mark of the attempt; none where nobody tells."""
-    if sys.platform != "linux":
-        return []
-    mark = os.fsencode(f"{MARK}={path}")
-    return [pid for pid in _processes() if pid != os.getpid() and mark in _environment(pid)]
-
-
-def _environment(pid: int) -> list[bytes]:
-    try:
-        return Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
-    except OSError:  # it has ended, or is not ours
-        return []
+    return [pid for pid in _processes() if _holds(pid, target)]
 
 
 def _processes() -> list[int]:
-    return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+    """Return all processes but this one; none where nobody tells."""
+    if sys.platform != "linux":
+        return []
+    return [int(name) for name in os.listdir("/proc") if name.isdigit() and int(name) != os.getpid()]
+
+
+def _is_marked(pid: int, mark: str) -> bool:
+    try:
+        return os.fsencode(f"{MARK}={mark}") in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    except OSError:  # it has ended, or is not ours
+        return False
 
 
 def _holds(pid: int, target: str) -> bool:

@@ -17,13 +17,14 @@ from queuectl.clockwork import Clockwork
 from queuectl.errors import DatabaseBusy, DatabaseUnavailable
 from queuectl.job import Run
 from queuectl.pool import LocalPool
-from queuectl.presence import Presence
+from queuectl.presence import Presence, forget
 from queuectl.process import Interrupt
 from queuectl.runner import Reporter, Runner, Tally
 from queuectl.spool import Spool
 from queuectl.store import Store
 
-_BEAT: Final = timedelta(seconds=5)
+_BEAT: Final = timedelta(seconds=10)
+_LOOK: Final = timedelta(seconds=2)  # for runners that died with all their workers; else those call
 _LONGEST_WAIT: Final = 15.0  # bounds what a jump of the wall clock can do to a due time
 _RESCUE_PAUSE: Final = 0.1
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -70,11 +71,12 @@ class MainLoop:
         """Work until it is time to end; return what was done, and the signal that stopped it at once, if one did."""
         with self._started() as (runner, pool, presence, clockwork, selector):
             while True:
-                presence.silence()
-                beat = self._is_beat(clockwork) or runner.is_rescuing
-                if beat:
+                is_called = presence.silence()
+                due = self._due(clockwork)
+                if "beat" in due:
                     self._store.check_in_place()
-                next_due = runner.round(beat=beat)
+                rescue = is_called or runner.is_rescuing or "look" in due
+                next_due = runner.round(beat="beat" in due, rescue=rescue)
                 self._audience.show(pool.in_flight, runner.tally)
                 self._heed(runner)
                 if runner.is_idle() and (runner.is_stopping or self._is_over(runner, until)):
@@ -85,16 +87,19 @@ class MainLoop:
             # Only here: a runner that ends by an exception has not stopped in the sense that nothing is left to rescue.
             with suppress(DatabaseBusy, DatabaseUnavailable):
                 self._store.stop_runner(runner.id, now=clock.now())
+                forget(Spool(str(self._store.path)), runner.id)
             stopped_by = self._signals[-1] if len(self._signals) > 1 else None
             return runner.tally, stopped_by
 
-    def _is_beat(self, clockwork: Clockwork) -> bool:
-        """Whether it is time to say that we live; also when the clock was set back and the clockwork waits."""
+    def _due(self, clockwork: Clockwork) -> set[str]:
+        """Return what it is time for; also when the clock was set back and the clockwork waits."""
         now = time.monotonic()
-        if "beat" in clockwork.due() or now - self._beat_at >= _LONGEST_WAIT:
+        due = clockwork.due()
+        if now - self._beat_at >= _LONGEST_WAIT:
+            due |= {"beat", "look"}
+        if "beat" in due:
             self._beat_at = now
-            return True
-        return False
+        return due
 
     @contextmanager
     def _started(
@@ -112,11 +117,12 @@ class MainLoop:
                 stack.callback(presence.close)
             selector.register(presence, selectors.EVENT_READ)
             stack.enter_context(self._listening(presence))
-            pool = LocalPool(self._size, spool, selector, output_limit=self._output_limit)
+            pool = LocalPool(self._size, spool, selector, runner=runner_id, output_limit=self._output_limit)
             stack.callback(pool.close)
             clockwork = Clockwork(presence.ring)
             stack.callback(clockwork.close)
             clockwork.every(_BEAT, "beat")
+            clockwork.every(_LOOK, "look")
             runner = Runner(
                 self._store,
                 pool,

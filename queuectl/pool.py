@@ -3,46 +3,31 @@
 Each worker is a ``ProcessPoolExecutor`` of its own that starts with ``worker.serve`` and stays in it, so that a
 killed worker costs one attempt and is replaced alone. Runs go out by one channel that all workers share, so that
 none waits behind a long one while a worker idles; each worker answers, and is interrupted, by a line of its own.
-The end of a line is the end of its worker: futures and exit codes are not believed.
 """
 
 import contextlib
 import errno
 import multiprocessing
-import os
 import pickle
 import selectors
 import socket
-import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-from queuectl import fence
-from queuectl.executors import Answer, lost, unfinished
+from queuectl.aftermath import account_of, unfinished
+from queuectl.executors import Answer
 from queuectl.job import Attempt, Run
+from queuectl.journal import attempt_in, is_record, read_journals
+from queuectl.line import KIND, Line
 from queuectl.outcome import Exited, Released
-from queuectl.process import NOT_EXECUTABLE, Interrupt
+from queuectl.process import NOT_EXECUTABLE, ORPHAN_GRACE, Interrupt
 from queuectl.spool import Spool
-from queuectl.worker import LARGEST_MESSAGE, serve
+from queuectl.worker import LARGEST_MESSAGE
 
-# Messages keep their bounds. macOS has no SOCK_SEQPACKET for local sockets; its datagrams serve as well.
-_KIND: Final = socket.SOCK_SEQPACKET if sys.platform != "darwin" else socket.SOCK_DGRAM
 _SAYS_SO_WITHIN: Final = 1.0  # seconds from taking a run to saying so
 _FENCE_INTERVAL: Final = 0.05
 _LONGEST_RESPAWN_PAUSE: Final = 1.0
-
-
-@dataclass(slots=True)
-class _Slot:
-    """One worker as the runner sees it."""
-
-    line: socket.socket
-    executor: ProcessPoolExecutor
-    execution: str | None = None  # what it is doing
-    has_spoken: bool = False
 
 
 class LocalPool:
@@ -58,12 +43,14 @@ class LocalPool:
         spool: Spool,
         selector: selectors.BaseSelector,
         *,
+        runner: int,
         output_limit: int,
         begins_within: float = 0.1,
     ) -> None:
         self.size = size
         self._spool = spool
         self._selector = selector
+        self._runner = runner
         self._output_limit = output_limit
         self._begins_within = begins_within
         self._in_flight: dict[str, Run] = {}
@@ -71,17 +58,17 @@ class LocalPool:
         self._missing: dict[str, float] = {}  # of those, the ones to give up; when
         self._interrupts: dict[str, Interrupt] = {}  # for runs that have not begun
         self._fencing: list[Run] = []  # lost, but something of them may still run
-        self._forestalled: set[str] = set()  # given up, with their lock kept so that nobody begins them
         self._backlog: list[Run] = []  # what the channel has no room for
         self._ready: list[Answer] = []  # for runs that no worker will begin
         self._respawn_pause = 0.0
+        self._hired = 0
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(["queuectl.worker"])
-        self._sending, self._taking = socket.socketpair(socket.AF_UNIX, _KIND)
+        self._sending, self._taking = socket.socketpair(socket.AF_UNIX, KIND)
         for end in (self._sending, self._taking):
             end.setblocking(False)
             end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, LARGEST_MESSAGE)
-        self._slots = [self._new_slot() for _ in range(size)]
+        self._lines = [self._new_line() for _ in range(size)]
 
     @property
     def in_flight(self) -> Mapping[str, Run]:
@@ -90,40 +77,36 @@ class LocalPool:
 
     def start(self, runs: Sequence[Run]) -> None:
         """Send runs to whichever workers are free, in this order."""
+        now = time.monotonic()
         for run in runs:
             self._in_flight[run.execution] = run
-            self._unstarted[run.execution] = time.monotonic()
+            self._unstarted[run.execution] = now
         self._backlog += runs
         self._send_backlog()
 
     def interrupt(self, run: Run, interrupt: Interrupt) -> None:
         """End the attempt of a run: now if it has begun, else as soon as it does."""
-        for slot in self._slots:
-            if slot.execution == run.execution:
-                _tell(slot, interrupt)
+        for line in self._lines:
+            if line.run is run:
+                line.tell(interrupt, run)
                 return
         self._interrupts[run.execution] = interrupt
 
     def collect(self) -> list[Answer]:
         """Return the answers that have come; replace workers that died and fence what they did."""
-        answers: list[Answer] = []
-        for key, _ in self._selector.select(0):
-            if isinstance(key.data, _Slot):
-                answers += self._hear(key.data)
+        answers = self._hear(key.data for key, _ in self._selector.select(0) if isinstance(key.data, Line))
+        for line in self._lines:
+            line.kill_if_hanging()
         self._send_backlog()
         if self._unstarted and time.monotonic() - next(iter(self._unstarted.values())) > self._begins_within:
             self.recall()
         ready, self._ready = self._ready, []
-        for run, _ in ready:
-            self._unstarted.pop(run.execution, None)
-            del self._in_flight[run.execution]
-        return answers + ready + self._fenced() + self._found_missing()
+        return answers + [self._answered(run, attempt) for run, attempt in ready] + self._fenced() + self._given_up()
 
-    def settled(self, run: Run) -> None:
-        """Remove the run lock, unless it keeps a worker from beginning."""
-        self._interrupts.pop(run.execution, None)
-        if run.execution not in self._forestalled:
-            fence.forget(self._spool.lock(run.execution))
+    def settled(self) -> None:
+        """Forget what was kept of the attempts that were collected: they are stored."""
+        for line in self._lines:
+            line.forget()
 
     def recall(self) -> None:
         """Take back what no worker has taken; `collect` answers it as released."""
@@ -134,34 +117,31 @@ class LocalPool:
         """Return after how many seconds to collect even though nothing came; None if that is never needed."""
         if self._fencing:
             return _FENCE_INTERVAL
+        waits = [wait for line in self._lines if (wait := line.patience()) is not None]
         if self._unstarted:
-            return self._begins_within
-        return _SAYS_SO_WITHIN if self._missing else None
+            waits.append(self._begins_within)
+        if self._missing:
+            waits.append(_SAYS_SO_WITHIN)
+        return min(waits, default=None)
 
     def close(self) -> None:
         """End all attempts and all workers; once is enough."""
-        slots, self._slots = self._slots, []
-        for slot in slots:
-            self._selector.unregister(slot.line)
-            slot.line.close()
-        for slot in slots:
-            slot.executor.shutdown(wait=True)
+        lines, self._lines = self._lines, []
+        for line in lines:
+            self._selector.unregister(line)
+            line.hang_up()
+        deadline = time.monotonic() + ORPHAN_GRACE + 2.0
+        for line in lines:
+            line.wait(deadline)
         self._sending.close()
         self._taking.close()
 
-    def _new_slot(self) -> _Slot:
-        ours, theirs = socket.socketpair(socket.AF_UNIX, _KIND)
-        for end in (ours, theirs):
-            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, LARGEST_MESSAGE)
-        ours.setblocking(False)
-        executor = ProcessPoolExecutor(1, self._context, serve, (self._taking, theirs, self._spool, self._output_limit))
-        # If the forkserver dies at this moment there is no worker: its line ends, and it is replaced as any other.
-        with _quiet_forkserver(), contextlib.suppress(OSError, EOFError):
-            executor.submit(os.getpid)  # the first task starts the process, which never comes to it
-        theirs.close()
-        slot = _Slot(ours, executor)
-        self._selector.register(ours, selectors.EVENT_READ, slot)
-        return slot
+    def _new_line(self) -> Line:
+        self._hired += 1
+        journal = self._spool.journal(self._runner, self._hired)
+        line = Line(journal, self._taking, self._spool, self._context, output_limit=self._output_limit)
+        self._selector.register(line, selectors.EVENT_READ, line)
+        return line
 
     def _send_backlog(self) -> None:
         sent = 0
@@ -180,40 +160,38 @@ class LocalPool:
             outcome = Exited(NOT_EXECUTABLE, "cannot start: its spec is too large for a worker")
             self._ready.append((run, unfinished(run, outcome)))
 
-    def _hear(self, slot: _Slot) -> list[Answer]:
+    def _hear(self, lines: Iterable[Line]) -> list[Answer]:
+        """Return the answers that have come by these lines; what was to be heard is then heard."""
         answers: list[Answer] = []
-        while True:
-            try:
-                message = slot.line.recv(LARGEST_MESSAGE)
-            except BlockingIOError:
-                return answers
-            except ConnectionError:
-                message = b""
-            if not message:
-                self._replace(slot)
-                return answers
-            slot.has_spoken = True
-            said: str | Attempt = pickle.loads(message)
-            if isinstance(said, str):
-                self._began(slot, said)
-            else:
-                execution, slot.execution = slot.execution, None
-                if run := self._in_flight.pop(execution or "", None):
-                    answers.append((run, said))
+        for line in list(lines):
+            for said in line.hear():
+                if not is_record(said):
+                    self._began(line, said.decode())
+                elif (run := line.ended()) and (attempt := attempt_in(said)):
+                    answers.append(self._answered(run, attempt))
+            if not line.is_open:
+                self._replace(line)
+        return answers
 
-    def _began(self, slot: _Slot, execution: str) -> None:
-        slot.execution = execution
+    def _began(self, line: Line, execution: str) -> None:
         self._unstarted.pop(execution, None)
         self._missing.pop(execution, None)
-        if interrupt := self._interrupts.pop(execution, None):
-            _tell(slot, interrupt)
+        if run := self._in_flight.get(execution):  # else it was given up, and the worker knows by now
+            line.began(run)
+            if interrupt := self._interrupts.pop(execution, None):
+                line.tell(interrupt, run)
 
-    def _replace(self, slot: _Slot) -> None:
+    def _answered(self, run: Run, attempt: Attempt) -> Answer:
+        self._unstarted.pop(run.execution, None)
+        self._interrupts.pop(run.execution, None)
+        del self._in_flight[run.execution]
+        return run, attempt
+
+    def _replace(self, line: Line) -> None:
         """Put a new worker in the place of one that died."""
-        self._selector.unregister(slot.line)
-        slot.line.close()
-        slot.executor.shutdown(wait=False)
-        if run := self._in_flight.get(slot.execution or ""):
+        self._selector.unregister(line)
+        line.close()
+        if run := line.ended():
             self._fencing.append(run)
         # What is still in the channel nobody has taken. What is then missing, the dead worker took, or one that lives
         # and is about to say so.
@@ -222,9 +200,9 @@ class LocalPool:
         deadline = time.monotonic() + _SAYS_SO_WITHIN
         self._missing |= dict.fromkeys(self._unstarted.keys() - waiting, deadline)
         # A worker that died before it said anything would do so again: do not spin.
-        self._respawn_pause = 0.0 if slot.has_spoken else min(self._respawn_pause * 2 + 0.05, _LONGEST_RESPAWN_PAUSE)
+        self._respawn_pause = 0.0 if line.has_spoken else min(self._respawn_pause * 2 + 0.05, _LONGEST_RESPAWN_PAUSE)
         time.sleep(self._respawn_pause)  # noqa: TID251
-        self._slots[self._slots.index(slot)] = self._new_slot()
+        self._lines[self._lines.index(line)] = self._new_line()
 
     def _untaken(self) -> list[Run]:
         found: list[Run] = []
@@ -235,45 +213,32 @@ class LocalPool:
 
     def _fenced(self) -> list[Answer]:
         """Return the lost runs of which nothing lives any more; end what still does."""
-        free = [run for run in self._fencing if fence.end_holders(self._spool.lock(run.execution))]
-        self._fencing = [run for run in self._fencing if run not in free]
-        return [(self._in_flight.pop(run.execution), self._last_words(run)) for run in free]
-
-    def _last_words(self, run: Run) -> Attempt:
-        return fence.recorded(self._spool.lock(run.execution)) or lost(run, "its worker was killed")
-
-    def _found_missing(self) -> list[Answer]:
-        """Return the runs that went down with a worker before they began: nothing is charged for them."""
-        answers = []
-        now = time.monotonic()
-        for execution in [execution for execution, deadline in self._missing.items() if now >= deadline]:
-            del self._missing[execution]
-            self._unstarted.pop(execution, None)
-            # Not even a worker that slept since it took the run can begin it now.
-            run = self._in_flight[execution]
-            nothing = unfinished(run, Released(began=False))
-            if fence.forestall(self._spool.lock(execution), nothing):
-                self._forestalled.add(execution)
-                answers.append((self._in_flight.pop(execution), nothing))
+        if not self._fencing:
+            return []
+        journals = read_journals(self._spool.journals(self._runner))
+        fencing, self._fencing = self._fencing, []
+        answers: list[Answer] = []
+        for run in fencing:
+            attempt = account_of(run, journals.get(run.execution), self._spool, "its worker was killed")
+            if attempt is None:
+                self._fencing.append(run)
+            else:
+                answers.append(self._answered(run, attempt))
         return answers
 
-
-def _tell(slot: _Slot, interrupt: Interrupt) -> None:
-    with contextlib.suppress(OSError):  # it died: its line says so
-        slot.line.send(f"{interrupt} {slot.execution}".encode())
-
-
-@contextlib.contextmanager
-def _quiet_forkserver() -> Iterator[None]:
-    """Start helpers with nothing but /dev/null: they outlive a reader of ours, as in `queuectl run | head`."""
-    kept = [os.dup(descriptor) for descriptor in range(3)]
-    nothing = os.open(os.devnull, os.O_RDWR)
-    try:
-        for descriptor in range(3):
-            os.dup2(nothing, descriptor)
-        yield
-    finally:
-        os.close(nothing)
-        for descriptor, copy in enumerate(kept):
-            os.dup2(copy, descriptor)
-            os.close(copy)
+    def _given_up(self) -> list[Answer]:
+        """Return the runs that went down with a worker before they began: nothing is charged for them."""
+        now = time.monotonic()
+        overdue = [self._in_flight[execution] for execution, deadline in self._missing.items() if now >= deadline]
+        if not overdue:
+            return []
+        # A worker that slept since it took one says that it begins, then looks whether it is withdrawn: what has not
+        # been said by now will find that it is.
+        for line in self._lines:
+            for run in overdue:
+                line.tell(Interrupt.WITHDRAW, run)
+        answers = self._hear(self._lines)
+        for run in overdue:
+            if self._missing.pop(run.execution, None) is not None:
+                answers.append(self._answered(run, unfinished(run, Released(began=False))))
+        return answers

@@ -7,7 +7,7 @@ import contextlib
 import os
 
 from queuectl import fence
-from queuectl.spool import Spool
+from queuectl.spool import DEATH, NEWS, Spool
 
 
 class Presence:
@@ -29,15 +29,17 @@ class Presence:
     def ring(self) -> None:
         """Wake this runner; safe in any thread."""
         with contextlib.suppress(BlockingIOError):
-            os.write(self._bell, b"!")
+            os.write(self._bell, NEWS)
 
-    def silence(self) -> None:
-        """Take note of all rings so far."""
-        with contextlib.suppress(BlockingIOError):
-            os.read(self._bell, 65536)
+    def silence(self) -> bool:
+        """Take note of all rings so far; return whether one of them tells of a runner's death."""
+        try:
+            return DEATH in os.read(self._bell, 65536)
+        except BlockingIOError:
+            return False
 
     def close(self) -> None:
-        """Leave no trace."""
+        """Leave no trace but the journals of attempts that are not stored."""
         for path in self._paths:
             fence.forget(path)
         os.close(self._bell)
@@ -47,3 +49,9 @@ class Presence:
 def is_alive(spool: Spool, runner: int) -> bool:
     """Whether a runner lives; what it last said of itself does not matter."""
     return fence.is_held(spool.runner_lock(runner))
+
+
+def forget(spool: Spool, runner: int) -> None:
+    """Remove what is left of a runner all of whose attempts are stored."""
+    for path in (*spool.journals(runner), spool.runner_lock(runner), spool.wake(runner)):
+        fence.forget(path)

@@ -1,30 +1,34 @@
 """The process tree of one attempt: started, read, watched, interrupted, and ended to the last process of its group."""
 
 import contextlib
+import ctypes
 import os
 import select
 import signal
 import socket
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
-from shutil import which
 from typing import TYPE_CHECKING, Final
 
 from queuectl.job import JobSpec, Run
 from queuectl.outcome import Cancelled, Exited, Lost, Outcome, Released, Signalled, TimedOut
 from queuectl.output import Sink
+from queuectl.pipes import Pipes
 
 if TYPE_CHECKING:
     from resource import struct_rusage
 
-LOCK_DESCRIPTOR: Final = 219  # out of the way of what shells and scripts use
+_LOCK_DESCRIPTOR: Final = 219  # out of the way of what shells and scripts use
 NOT_EXECUTABLE, _NOT_FOUND = 126, 127  # as a shell says it
+_PR_SET_CHILD_SUBREAPER: Final = 36
+_LONGEST_NAME: Final = 200  # as it is told
 _CHUNK = 65536
 _LONGEST_WAIT = 3600.0  # poll takes no more than 24 days
 _LAST_WORDS = 16  # chunks that are still read when the command has ended: a child may write for ever
-_ORPHAN_GRACE = 2.0
+ORPHAN_GRACE: Final = 1.5
+"""The seconds that a job has to end after its runner died."""
 _DEFAULTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE, signal.SIGQUIT, signal.SIGXFSZ)
 
 
@@ -34,6 +38,7 @@ class Interrupt(StrEnum):
     CANCEL = "cancel"  # a person does not want it any more
     RELEASE = "release"  # the runner shuts down: end it within its grace period
     KILL = "kill"  # the runner stops at once
+    WITHDRAW = "withdraw"  # do not begin it: the runner has given it up
 
 
 class CannotStart(Exception):
@@ -66,16 +71,24 @@ class ProcessTree:
     """The process tree of one attempt."""
 
     def __init__(
-        self, run: Run, environment: Mapping[str, str], lock: int, sinks: list[Sink], line: socket.socket | None
+        self,
+        run: Run,
+        environment: Mapping[str, str],
+        lock: int,
+        sinks: list[Sink],
+        pipes: Pipes,
+        line: socket.socket | None,
     ) -> None:
         self.usage: struct_rusage | None = None
         self._run = run
+        self._pipes = pipes
         self._line = line
         self._grace = run.spec.grace_period
         self._ending: Outcome | None = None
         self._kill_at: float | None = None
-        self._streams: dict[int, Sink] = {}
-        self._pid = self._spawn(environment, lock, sinks)
+        ends = pipes.open()
+        self._streams = dict(zip((reading for reading, _ in ends), sinks, strict=True))
+        self._pid = self._spawn(environment, lock, [writing for _, writing in ends])
         self._exit = _exit_notice(self._pid)
         self._end_at = None if run.spec.timeout is None else time.monotonic() + run.spec.timeout
         self._poll = select.poll()
@@ -95,9 +108,9 @@ class ProcessTree:
                 self._signal(signal.SIGKILL)
                 self._kill_at = now + 1.0
         status = self._sweep()
-        for descriptor in list(self._streams):
-            self._read(descriptor, chunks=_LAST_WORDS)
-            self._close(descriptor)
+        is_read = [self._read(descriptor, chunks=_LAST_WORDS) for descriptor in self._streams]
+        if not (all(is_read) and is_childless(self._line)):
+            self._pipes.close()
         os.close(self._exit)
         if self._ending is not None:
             return self._ending
@@ -105,41 +118,28 @@ class ProcessTree:
             return Signalled(os.WTERMSIG(status))
         return Exited(os.waitstatus_to_exitcode(status))
 
-    def _spawn(self, environment: Mapping[str, str], lock: int, sinks: list[Sink]) -> int:
+    def _spawn(self, environment: Mapping[str, str], lock: int, streams: Sequence[int]) -> int:
         argv = limited(self._run.spec)
-        program = which(argv[0], path=environment.get("PATH")) if "/" not in argv[0] else argv[0]
-        pipes = [os.pipe() for _ in sinks]
-        for (reading, _), sink in zip(pipes, sinks, strict=True):
-            os.set_blocking(reading, False)
-            self._streams[reading] = sink
         try:
-            with contextlib.chdir(self._run.spec.cwd or "/"):
-                if program is None:
-                    raise FileNotFoundError
+            with _working_in(self._run.spec.cwd or "/"):
                 return os.posix_spawn(
-                    program,
+                    _program(argv[0], environment.get("PATH", os.defpath)),
                     argv,
                     environment,
                     file_actions=[
-                        (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
-                        (os.POSIX_SPAWN_DUP2, pipes[0][1], 1),
-                        (os.POSIX_SPAWN_DUP2, pipes[1][1], 2),
-                        (os.POSIX_SPAWN_DUP2, lock, LOCK_DESCRIPTOR),
+                        (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                        *((os.POSIX_SPAWN_DUP2, writing, number) for number, writing in enumerate(streams, start=1)),
+                        (os.POSIX_SPAWN_DUP2, lock, min(_LOCK_DESCRIPTOR, os.sysconf("SC_OPEN_MAX") - 1)),
                     ],
                     setsid=True,
                     setsigmask=(),
                     setsigdef=_DEFAULTS,
                 )
         except (OSError, ValueError) as error:
-            for reading in list(self._streams):
-                self._close(reading)
             raise self._cannot_start(error) from error
-        finally:
-            for _, writing in pipes:
-                os.close(writing)
 
     def _cannot_start(self, error: OSError | ValueError) -> CannotStart:
-        cwd, program = self._run.spec.cwd, self._run.spec.argv[0]
+        cwd, program = self._run.spec.cwd, self._run.spec.argv[0][:_LONGEST_NAME]
         if isinstance(error, ValueError):  # a NUL that came from an env_file
             return CannotStart(NOT_EXECUTABLE, f"cannot start `{program}`: {error}")
         if cwd and not os.path.isdir(cwd):
@@ -170,7 +170,7 @@ class ProcessTree:
         message = self._line.recv(256).decode()
         if not message:
             self._poll.unregister(self._line)
-            self._grace = min(self._grace, _ORPHAN_GRACE)
+            self._grace = min(self._grace, ORPHAN_GRACE)
             self._end(Lost("the runner died"))
             return
         interrupt, _, execution = message.partition(" ")
@@ -198,6 +198,8 @@ class ProcessTree:
         self._poll.unregister(self._exit)
         _, status, usage = os.wait4(self._pid, 0)
         self.usage = usage
+        if is_childless(self._line):
+            return status
         if self._kill_at is None:
             self._kill_at = time.monotonic() + self._grace
         while self._lives() and time.monotonic() < self._kill_at + 1.0:
@@ -207,9 +209,8 @@ class ProcessTree:
         return status
 
     def _lives(self) -> bool:
-        with contextlib.suppress(ChildProcessError):  # orphans that became ours are reaped by us
-            while os.waitpid(-self._pid, os.WNOHANG)[0]:
-                pass
+        if is_childless(self._line):  # and reap the orphans that became ours
+            return False
         try:
             os.killpg(self._pid, 0)
         except ProcessLookupError:
@@ -222,22 +223,60 @@ class ProcessTree:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._pid, sig)
 
-    def _read(self, descriptor: int, *, chunks: int) -> None:
+    def _read(self, descriptor: int, *, chunks: int) -> bool:
+        """Read so much of what the job wrote; return whether that was all there is at present."""
         for _ in range(chunks):
             try:
                 data = os.read(descriptor, _CHUNK)
             except BlockingIOError:
-                return
-            if not data:
-                self._close(descriptor)
-                return
+                return True
             self._streams[descriptor].write(data)
+        return False
 
-    def _close(self, descriptor: int) -> None:
-        if self._streams.pop(descriptor, None) is not None:
-            with contextlib.suppress(KeyError, AttributeError):
-                self._poll.unregister(descriptor)
-            os.close(descriptor)
+
+def adopt_orphans() -> None:
+    """Become the parent of all descendants whose own has ended, where the system knows that."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def is_childless(line: socket.socket | None) -> bool:
+    """Reap the children that have ended; whether that proves that no descendant lives.
+
+    Only a worker, which has a line, adopts orphans and has no children beside those of its attempt.
+    """
+    if line is None or sys.platform != "linux":
+        return False
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    except ChildProcessError:
+        return True
+    return False
+
+
+def _program(name: str, path: str) -> str:
+    """Return the program to start; raises FileNotFoundError."""
+    if "/" in name:
+        return name
+    for folder in path.split(os.pathsep):
+        found = f"{folder or '.'}/{name}"
+        if os.access(found, os.X_OK) and not os.path.isdir(found):
+            return found
+    raise FileNotFoundError
+
+
+@contextlib.contextmanager
+def _working_in(folder: str) -> Iterator[None]:
+    before = os.getcwd()
+    if folder == before:
+        yield
+        return
+    os.chdir(folder)
+    try:
+        yield
+    finally:
+        os.chdir(before)
 
 
 def _exit_notice(pid: int) -> int:

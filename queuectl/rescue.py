@@ -1,53 +1,63 @@
 """Runs whose runner is gone: proved to be over before anybody else touches them."""
 
+import time
 from collections.abc import Iterator
 from datetime import datetime
+from typing import Final
 
-from queuectl import fence, presence
-from queuectl.executors import lost, unfinished
+from queuectl import presence
+from queuectl.aftermath import account_of
 from queuectl.job import Attempt, Run
-from queuectl.outcome import Released
+from queuectl.journal import read_journals
+from queuectl.process import ORPHAN_GRACE
 from queuectl.spool import Spool
 from queuectl.store import Store
 
-
-def abandoned(store: Store, spool: Spool, runner: int) -> Iterator[tuple[Run, Attempt]]:
-    """Yield the runs of dead runners, each with its attempt as far as it is known, ready to be settled.
-
-    A run of which a process still lives is left out, its processes are ended, and the next call sees to it.
-    ``runner`` is the caller's own id.
-    """
-    for dead in _dead_runners(store, spool, runner):
-        for run in store.processing_runs(dead):
-            attempt = _account_of(run, spool)
-            if attempt is not None:
-                yield run, attempt
+_WORKER_NEEDS: Final = ORPHAN_GRACE + 0.5
 
 
-def bury(store: Store, spool: Spool, runner: int, *, now: datetime) -> bool:
-    """Record the dead runners of which nothing is left as stopped; return whether those were all."""
-    is_all = True
-    for dead in _dead_runners(store, spool, runner):
-        if store.processing_runs(dead):
-            is_all = False
-            continue
-        store.stop_runner(dead, now=now)
-        fence.forget(spool.runner_lock(dead))
-        fence.forget(spool.wake(dead))
-    return is_all
+class Rescuer:
+    """Sees to the runs of dead runners, for one runner that lives: ``runner`` is its id."""
 
+    def __init__(self, store: Store, spool: Spool, runner: int) -> None:
+        self._store = store
+        self._spool = spool
+        self._runner = runner
+        self._found_dead: dict[int, float] = {}  # when
 
-def _dead_runners(store: Store, spool: Spool, runner: int) -> list[int]:
-    others = [other.id for other in store.running_runners() if other.id != runner]
-    return [other for other in others if not presence.is_alive(spool, other)]
+    def abandoned(self) -> Iterator[tuple[Run, Attempt]]:
+        """Yield the runs of dead runners, each with its attempt as far as it is known, ready to be settled.
 
+        A run of which a process still lives is left out and the next call sees to it: its worker has a moment to end
+        it and to say how that went, else it is killed.
+        """
+        for dead in self._dead_runners():
+            found = self._found_dead.setdefault(dead, time.monotonic())
+            # Read only now that the runner is dead: a worker that has not begun by now finds its line closed.
+            journals = read_journals(self._spool.journals(dead))
+            for run in self._store.processing_runs(dead):
+                attempt = account_of(
+                    run,
+                    journals.get(run.execution),
+                    self._spool,
+                    "its runner died",
+                    spare_worker=time.monotonic() < found + _WORKER_NEEDS,
+                )
+                if attempt is not None:
+                    yield run, attempt
 
-def _account_of(run: Run, spool: Spool) -> Attempt | None:
-    """Return how the attempt ended; None as long as something of it lives."""
-    lock = spool.lock(run.execution)
-    nothing = unfinished(run, Released(began=False))
-    if fence.forestall(lock, nothing):
-        return nothing
-    if not fence.end_holders(lock):
-        return None
-    return fence.recorded(lock) or lost(run, "its runner died")
+    def bury(self, *, now: datetime) -> bool:
+        """Record the dead runners of which nothing is left as stopped; return whether those were all."""
+        is_all = True
+        for dead in self._dead_runners():
+            if self._store.processing_runs(dead):
+                is_all = False
+                continue
+            self._store.stop_runner(dead, now=now)
+            self._found_dead.pop(dead, None)
+            presence.forget(self._spool, dead)
+        return is_all
+
+    def _dead_runners(self) -> list[int]:
+        others = [other.id for other in self._store.running_runners() if other.id != self._runner]
+        return [other for other in others if not presence.is_alive(self._spool, other)]

@@ -11,7 +11,7 @@ from queuectl.job import Attempt, Run, State, Stop
 from queuectl.lifecycle import settle
 from queuectl.outcome import Released
 from queuectl.process import Interrupt
-from queuectl.rescue import abandoned, bury
+from queuectl.rescue import Rescuer
 from queuectl.spool import Spool
 from queuectl.store import Store
 
@@ -64,7 +64,7 @@ class Runner:
         self.is_rescuing = False  # whether runs of dead runners are left, of which something still lives
         self._store = store
         self._workers = workers
-        self._spool = spool
+        self._rescuer = Rescuer(store, spool, id)
         self._clock = clock
         self._chance = chance
         self._reporter = reporter
@@ -72,11 +72,11 @@ class Runner:
         self._told: set[str] = set()  # executions that were told to stop
         self._seconds_a_run = 1.0  # a running mean
 
-    def round(self, *, beat: bool = False) -> datetime | None:
+    def round(self, *, beat: bool = False, rescue: bool = False) -> datetime | None:
         """Do what there is to do now: settle, claim, start, pass on what people asked for.
 
-        With ``beat`` the runner also says that it lives and rescues the runs of those that do not. Returns
-        when the next waiting run is due, None if none waits or there is no worker free for it.
+        With ``beat`` the runner also says that it lives, with ``rescue`` it sees to the runs of those that do not.
+        Returns when the next waiting run is due, None if none waits or there is no worker free for it.
         """
         # Settle before claiming: a finished run frees the worker we are about to count.
         self._unsettled += self._workers.collect()
@@ -84,7 +84,8 @@ class Runner:
         try:
             if beat:
                 self._store.beat(self.id, now=now)
-                self._unsettled += abandoned(self._store, self._spool, self.id)
+            if rescue:
+                self._unsettled += self._rescuer.abandoned()
                 now = self._clock()  # it takes time to end what a dead runner left, and a retry waits from its end
             with self._store.transaction():
                 stops = self._store.stops(self.id)
@@ -93,22 +94,21 @@ class Runner:
         except (DatabaseBusy, DatabaseUnavailable) as error:
             self._reporter.troubled(error)
             return now + timedelta(seconds=_TROUBLE_WAIT)
-        for run, _ in self._unsettled:
-            self._workers.settled(run)
-            self._told.discard(run.execution)
+        self._workers.settled()
+        self._told -= {run.execution for run, _ in self._unsettled}
         self._unsettled.clear()
         self._workers.start(claimed)
         for run, after, attempt in settled:
             self._account(run, after, attempt)
         for run in [run for run in self._workers.in_flight.values() if stops.get(run.number) is Stop.NOW]:
             self._interrupt(run, Interrupt.CANCEL)
-        return self._look_ahead(now, beat=beat)
+        return self._look_ahead(now, bury=rescue)
 
-    def _look_ahead(self, now: datetime, *, beat: bool) -> datetime | None:
+    def _look_ahead(self, now: datetime, *, bury: bool) -> datetime | None:
         """Bury dead runners if it is time, and return when to call again; what was claimed is safe by now."""
         try:
-            if beat:
-                self.is_rescuing = not bury(self._store, self._spool, self.id, now=now)
+            if bury:
+                self.is_rescuing = not self._rescuer.bury(now=now)
             return self._store.next_due() if self._room() else None
         except (DatabaseBusy, DatabaseUnavailable) as error:
             self._reporter.troubled(error)

@@ -22,7 +22,7 @@ LARGEST_FILE: Final = 1 << 20
 DB_VARIABLE: Final = "QUEUECTL_DB"
 GIVEN_TO_JOBS: Final = frozenset(
     f"{PREFIX}{name}"
-    for name in ("RUN_ID", "JOB", "MANIFEST", "ATTEMPT", "MAX_ATTEMPTS", "SCHEDULED_AT", "LOCK")
+    for name in ("RUN_ID", "JOB", "MANIFEST", "ATTEMPT", "MAX_ATTEMPTS", "SCHEDULED_AT", "EXECUTION")
 )  # fmt: skip
 """The variables that tell a job about itself; a `queuectl` that a job calls passes them over."""
 

@@ -27,9 +27,18 @@ class Spool:
         for name in ("", "running", "output", "runners"):
             Path(self.root, name).mkdir(mode=0o700, exist_ok=True)
 
-    def lock(self, execution: str) -> str:
-        """Return the path of the lock that one execution's processes hold."""
-        return f"{self.root}/running/{execution}"
+    def journal(self, runner: int, worker: str | int) -> str:
+        """Return what the names of the files begin with in which a worker says what it has begun."""
+        return f"{self.root}/running/{runner}.{worker}"
+
+    def journals(self, runner: int, worker: str | int = "") -> list[str]:
+        """Return the files of the journals of a runner's workers, or of one."""
+        prefix = f"{runner}.{worker}." if worker else f"{runner}."
+        return sorted(path for path in _list(f"{self.root}/running") if path.rpartition("/")[2].startswith(prefix))
+
+    def mark(self, execution: str) -> str:
+        """Return what tells the processes of one execution from all others on this machine."""
+        return f"{self.database}:{execution}"
 
     def output(self, execution: str, stream: str) -> str:
         """Return the path of what one execution wrote to ``stream``; a thousand runs share a folder."""
@@ -46,20 +55,27 @@ class Spool:
 
     def wakes(self) -> list[str]:
         """Return the paths of the pipes of all runners."""
-        try:
-            names = os.listdir(f"{self.root}/runners")
-        except OSError:
-            return []
-        return [f"{self.root}/runners/{name}" for name in names if name.endswith(".wake")]
+        return [path for path in _list(f"{self.root}/runners") if path.endswith(".wake")]
 
 
-def wake_runners(spool: Spool) -> None:
-    """Tell all runners that there is something new in the queue; a runner that is gone is passed over."""
+NEWS, DEATH = b"!", b"?"
+"""What runners are woken for: something new in the queue; a runner has died and left runs."""
+
+
+def wake_runners(spool: Spool, call: bytes = NEWS) -> None:
+    """Call all runners; one that is gone is passed over."""
     for path in spool.wakes():
         try:
             pipe = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
         except OSError:  # nobody reads: the runner died
             continue
         with suppress(OSError):  # full of calls already, or the runner dies at this moment
-            os.write(pipe, b"!")
+            os.write(pipe, call)
         os.close(pipe)
+
+
+def _list(folder: str) -> list[str]:
+    try:
+        return [f"{folder}/{name}" for name in os.listdir(folder)]
+    except OSError:
+        return []

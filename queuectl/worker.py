@@ -1,33 +1,38 @@
 """A worker process: takes runs from the channel, attempts them one after the other, answers by its line."""
 
 import contextlib
-import ctypes
 import os
 import pickle
 import select
 import signal
 import socket
-import sys
 from typing import Final
 
-from queuectl.attempt import execute
+from queuectl.attempt import Workbench, execute
 from queuectl.environment import own_environment
-from queuectl.spool import Spool
+from queuectl.job import Run
+from queuectl.journal import Journal, file_line, hello, record_of
+from queuectl.process import adopt_orphans
+from queuectl.spool import DEATH, Spool, wake_runners
 
 LARGEST_MESSAGE: Final = 1 << 20
 _STANDARD_STREAMS: Final = 3
-_PR_SET_CHILD_SUBREAPER: Final = 36
 
 
-def serve(channel: socket.socket, line: socket.socket, spool: Spool, output_limit: int) -> None:
+def serve(channel: socket.socket, line: socket.socket, spool: Spool, journal: str, output_limit: int) -> None:
     """Take runs from the channel, one after the other, and answer by the line, until the runner is gone.
 
-    Never returns: whatever happens, the process and with it the line end. That holds from the first moment, since the
-    pool calls this as the process starts and not as its first task, which a runner that dies would never send.
+    ``journal`` is what the names of the journal's files begin with. Never returns: whatever happens, the process and
+    with it the line end. That holds from the first moment, since the pool calls this as the process starts and not as
+    its first task, which a runner that dies would never send.
     """
     try:
         _adopt(line)
-        _serve(channel, line, spool, output_limit)
+        bench = Workbench(
+            spool=spool, journal=Journal(journal), output_limit=output_limit, environ=own_environment(), line=line
+        )
+        _serve(channel, line, bench)
+        wake_runners(spool, DEATH)  # whoever is left need not wait for its next look
     finally:
         os._exit(0)
 
@@ -42,34 +47,38 @@ def _adopt(line: socket.socket) -> None:
             os.set_inheritable(int(name), int(name) < _STANDARD_STREAMS)
     for sig in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(sig, signal.SIG_IGN)
-    if sys.platform == "linux":  # daemons of jobs become our children, so that we can reap what we end
-        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    adopt_orphans()
 
 
-def _serve(channel: socket.socket, line: socket.socket, spool: Spool, output_limit: int) -> None:
+def _serve(channel: socket.socket, line: socket.socket, bench: Workbench) -> None:
     waiting = select.poll()
     waiting.register(channel, select.POLLIN)
     waiting.register(line, select.POLLIN)
-    environ = own_environment()
+    news = [hello()]
     with contextlib.suppress(ConnectionError):
         while True:
-            try:
-                message = channel.recv(LARGEST_MESSAGE)
-            except BlockingIOError:
-                ready = [descriptor for descriptor, _ in waiting.poll()]
-                if line.fileno() in ready and not line.recv(256):
-                    return
+            run = _take(channel)
+            if run is not None:
+                news.append(run.execution.encode())
+            if news:  # one message: how the last one ended, and what begins now
+                line.send(b"\n".join(news))
+            if run is not None:
+                file = bench.journal.file
+                record = record_of(execute(run, bench))
+                news = [record] if bench.journal.file == file else [file_line(bench.journal), record]
                 continue
-            if not message:
+            news = []
+            ready = [descriptor for descriptor, _ in waiting.poll()]
+            if line.fileno() in ready and not line.recv(256):
                 return
-            run = pickle.loads(message)
-            line.send(pickle.dumps(run.execution))
-            attempt = execute(run, spool, output_limit=output_limit, environ=environ, line=line)
-            line.send(pickle.dumps(attempt, pickle.HIGHEST_PROTOCOL))
-            _reap()
 
 
-def _reap() -> None:
-    with contextlib.suppress(ChildProcessError):
-        while os.waitpid(-1, os.WNOHANG)[0]:
-            pass
+def _take(channel: socket.socket) -> Run | None:
+    try:
+        message = channel.recv(LARGEST_MESSAGE)
+    except BlockingIOError:
+        return None
+    if not message:
+        raise ConnectionResetError
+    run: Run = pickle.loads(message)
+    return run

@@ -63,7 +63,7 @@ def test_the_time_out_of_the_demo_leaves_nothing_alive(checkout, tmp_path):
     checkout("apply", "manifests/demo.toml")
     checkout("run", "--drain", code=1)
 
-    marker = f"QUEUECTL_LOCK={tmp_path}/queue.db.d/running/"  # only processes of jobs have it
+    marker = f"QUEUECTL_EXECUTION={tmp_path}/queue.db:"  # only processes of jobs have it
 
     alive = []
     for environ in Path("/proc").glob("[0-9]*/environ"):

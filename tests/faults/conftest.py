@@ -150,7 +150,7 @@ class Scene:
 
     def marked(self) -> list[int]:
         """Return the living processes that were started by an attempt of this queue."""
-        mark = f"QUEUECTL_LOCK={self.database}.d/".encode()
+        mark = f"QUEUECTL_EXECUTION={self.database}:".encode()
         return [pid for pid in _processes() if mark in _read(pid, "environ") and state_of(pid)]
 
     def _log(self, id: str) -> Path:

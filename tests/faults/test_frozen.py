@@ -189,3 +189,41 @@ def test_another_runner_that_beats_beside_a_frozen_one_takes_nothing_from_it(sce
     go.touch()
     runner.send_signal(signal.SIGCONT)
     scene.becomes("x", "completed")
+
+
+def test_a_frozen_worker_does_not_keep_its_runner_from_ending(scene, gate):
+    body, _ = gate
+    scene.job("x", body)
+    runner = scene.runner("--workers", "2", "--drain-timeout", "0")
+    worker, job = scene.began("x")
+    scene.freeze(worker)
+
+    runner.terminate()
+    runner.wait(30)
+
+    assert scene.show("x") == ("failed", 0)
+    assert [pid for pid in (worker, job) if state_of(pid)] == []
+
+
+def test_an_idle_worker_that_is_frozen_does_not_keep_its_runner_from_ending(scene):
+    scene.job("x", "true")
+    runner = scene.runner("--workers", "1")
+    worker, _ = scene.began("x")
+    scene.becomes("x", "completed")
+    scene.freeze(worker)
+
+    runner.terminate()
+    runner.wait(30)
+
+    assert not state_of(worker)
+
+
+def test_the_time_out_of_a_frozen_worker_s_job_is_kept(scene, gate):
+    body, _ = gate
+    scene.job("x", body, "--timeout", "1s", "--retries", "0")
+    scene.runner("--workers", "1")
+    worker, job = scene.began("x")
+    scene.freeze(worker)
+
+    scene.becomes("x", "dead")
+    assert state_of(job) is None

@@ -2,10 +2,12 @@
 
 import json
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
 
+from tests.acceptance.conftest import COMMAND
 from tests.faults.conftest import state_of
 from tests.support.waiting import eventually
 
@@ -107,6 +109,15 @@ def test_a_job_that_asks_at_the_terminal_is_refused_and_does_not_hang(scene):
     scene.queuectl("run", "--drain")
 
     assert output(scene, "x") == "no terminal\n"
+
+
+def test_jobs_start_where_few_files_may_be_open(scene):
+    scene.job("x", "true")
+
+    few = ["sh", "-c", 'ulimit -n 100 && exec "$@"', "sh", COMMAND, "run", "--drain"]
+    subprocess.run(few, env=scene.queuectl.environ, cwd=scene.queuectl.folder, stdout=subprocess.DEVNULL, check=True)
+
+    assert scene.show("x") == ("completed", 1)
 
 
 def test_bytes_that_are_no_text_are_kept_and_harm_no_reader(scene):

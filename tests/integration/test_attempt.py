@@ -8,22 +8,40 @@ from pathlib import Path
 import pytest
 
 from queuectl import fence
-from queuectl.attempt import execute
+from queuectl.attempt import Workbench, execute
+from queuectl.environment import own_environment
 from queuectl.job import Limits
+from queuectl.journal import Journal, read_journals
 from queuectl.outcome import Cancelled, Exited, Lost, Released, Signalled, TimedOut
 from queuectl.output import Follower, Sink, read_output
+from queuectl.presence import Presence
 from queuectl.process import Interrupt
 from tests.support.factories import make_run, make_spec
 from tests.support.waiting import eventually
 
 
 @pytest.fixture
-def attempt(spool):
+def bench(spool):
+    """Return a workbench; the runner whose attempts are made at it lives."""
+    presence = Presence(spool, 1)
+
+    def make(*, journal="w", **keys):
+        journal = Journal(spool.journal(1, journal)) if isinstance(journal, str) else journal
+        return Workbench(
+            spool=spool, journal=journal, environ=own_environment(), **({"output_limit": 1 << 20, "line": None} | keys)
+        )
+
+    yield make
+    presence.close()
+
+
+@pytest.fixture
+def attempt(spool, bench):
     """Execute a command and return its attempt, and what it wrote to stdout and stderr."""
 
     def run(command, *, line=None, **keys):
         present = make_run(spec=make_spec(command=command, **keys))
-        ended = execute(present, spool, output_limit=1 << 20, line=line)
+        ended = execute(present, bench(line=line))
         streams = [b"".join(read_output(spool.output(present.execution, name))) for name in ("stdout", "stderr")]
         return ended, *streams
 
@@ -80,8 +98,8 @@ def test_a_job_is_told_who_it_is(attempt):
     assert names == [
         "QUEUECTL_ATTEMPT",
         "QUEUECTL_DB",
+        "QUEUECTL_EXECUTION",
         "QUEUECTL_JOB",
-        "QUEUECTL_LOCK",
         "QUEUECTL_MANIFEST",
         "QUEUECTL_MAX_ATTEMPTS",
         "QUEUECTL_RUN_ID",
@@ -224,26 +242,54 @@ def test_an_attempt_is_not_begun_for_a_runner_that_is_dead_already(attempt, tmp_
 
 
 def test_the_run_lock_is_held_by_the_job_and_free_afterwards(attempt, spool):
-    lock = spool.lock("1.7")
+    lock = f"{spool.journal(1, 'w')}.1"
     held = []
     threading.Thread(target=lambda: held.append(eventually(lambda: fence.is_held(lock)))).start()
 
     ended, _, _ = attempt("sleep 0.5")
 
     assert (held, fence.is_held(lock)) == ([True], False)
-    assert fence.recorded(lock) == ended
+    assert read_journals([lock])["1.7"].attempt == ended
 
 
-def test_an_execution_begins_once(attempt):
-    attempt("true")
+def test_an_attempt_is_not_begun_once_its_runner_is_dead(attempt, bench, spool, tmp_path):
+    present = make_run(
+        spec=make_spec(command=f"touch {tmp_path}/effect"), runner=2
+    )  # nobody holds the lock of runner 2
 
-    assert attempt("true")[0].outcome == Lost("the attempt could not be prepared: File exists")
+    ended = execute(present, bench())
+
+    assert (ended.outcome, (tmp_path / "effect").exists()) == (Released(began=False), False)
 
 
-def test_a_gigabyte_would_not_fit_and_the_beginning_and_the_end_are_kept(spool):
+def test_an_attempt_that_was_withdrawn_is_not_begun(attempt, tmp_path):
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with ours, theirs:
+        for execution in ("1.6", "1.7"):
+            ours.send(f"{Interrupt.WITHDRAW} {execution}".encode())
+        ended, _, _ = attempt(f"touch {tmp_path}/effect", line=theirs)
+
+    assert (ended.outcome, (tmp_path / "effect").exists()) == (Released(began=False), False)
+
+
+def test_a_full_journal_goes_on_in_the_next_file(spool, bench):
+    journal = Journal(spool.journal(1, "w"))
+    for number in range(1, 401):
+        execute(make_run(number=number, spec=make_spec(command=("true",))), bench(journal=journal))
+
+    files = spool.journals(1, "w")
+    entries = read_journals(files)
+    assert 1 < len(files) < 5
+    assert [entries[f"{number}.7"].attempt.outcome for number in range(1, 401)] == [Exited(0)] * 400
+    assert [execution for execution, entry in entries.items() if entry.is_last and entry.path == journal.path] == [
+        "400.7"
+    ]
+
+
+def test_a_gigabyte_would_not_fit_and_the_beginning_and_the_end_are_kept(spool, bench):
     run = make_run(spec=make_spec(command="seq 1 100000"))
 
-    ended = execute(run, spool, output_limit=2000)
+    ended = execute(run, bench(output_limit=2000))
     kept = b"".join(read_output(spool.output(run.execution, "stdout")))
 
     whole = "".join(f"{number}\n" for number in range(1, 100_001)).encode()

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from queuectl.outcome import Cancelled, Exited, Lost, Released
+from queuectl.output import read_output
 from queuectl.pool import LocalPool
 from queuectl.process import Interrupt
 from tests.support.factories import make_run, make_spec
@@ -18,7 +19,7 @@ from tests.support.waiting import eventually
 @pytest.fixture
 def pool(spool):
     with selectors.DefaultSelector() as selector:
-        opened = LocalPool(2, spool, selector, output_limit=1 << 20, begins_within=60)
+        opened = LocalPool(2, spool, selector, runner=1, output_limit=1 << 20, begins_within=60)
         yield opened
         opened.close()
 
@@ -142,7 +143,7 @@ def test_closing_the_pool_ends_what_runs(pool, tmp_path):
 
 def test_a_run_that_no_worker_begins_is_given_back(spool):
     with selectors.DefaultSelector() as selector:
-        pool = LocalPool(1, spool, selector, output_limit=1 << 20, begins_within=0.2)
+        pool = LocalPool(1, spool, selector, runner=1, output_limit=1 << 20, begins_within=0.2)
         pool.start(runs("sleep 300", "true"))
 
         assert answers(pool, 1) == {2: Released(began=False)}
@@ -179,3 +180,30 @@ def test_a_daemon_that_closed_its_descriptors_does_not_outlive_its_attempt(pool,
     assert answers(pool, 1) == {1: Exited(0)}
     child = int(marker.read_text())
     assert not Path(f"/proc/{child}").exists() or "Z" in Path(f"/proc/{child}/stat").read_text()
+
+
+def one_worker(spool, commands):
+    """Attempt the commands one after the other in one worker; return the outcomes and what each wrote to stdout."""
+    started = runs(*commands, grace_period=0.2)
+    with selectors.DefaultSelector() as selector:
+        pool = LocalPool(1, spool, selector, runner=1, output_limit=1 << 20, begins_within=60)
+        pool.start(started)
+        outcomes = answers(pool, len(started))
+        pool.close()
+    outputs = [b"".join(read_output(spool.output(run.execution, "stdout"))) for run in started]
+    return [outcomes[run.number] for run in started], outputs
+
+
+def test_what_one_job_does_to_its_pipes_is_nothing_to_the_next(spool):
+    spoil = (sys.executable, "-c", "import os; os.set_blocking(1, False)")
+    tell = (sys.executable, "-c", "import os; print(os.get_blocking(1))")
+
+    assert one_worker(spool, [spoil, tell]) == ([Exited(0), Exited(0)], [b"", b"True\n"])
+
+
+def test_what_a_job_left_behind_writes_is_not_taken_for_the_next_one_s(spool):
+    stubborn = "(trap '' TERM; while :; do echo old; done) & sleep 0.05"
+
+    outcomes, outputs = one_worker(spool, [stubborn, "echo new"])
+
+    assert (outcomes, set(outputs[0].split()), outputs[1]) == ([Exited(0)] * 2, {b"old"}, b"new\n")

@@ -4,16 +4,15 @@ import os
 from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass, field
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
-from queuectl import fence
 from queuectl.errors import DatabaseBusy
 from queuectl.executors import ExecutorWorkers
 from queuectl.job import State
+from queuectl.journal import Journal
 from queuectl.lifecycle import cancel
-from queuectl.outcome import Released
+from queuectl.presence import Presence
 from queuectl.runner import Runner
 from queuectl.spool import Spool
 from queuectl.store import Store
@@ -52,14 +51,31 @@ def listener():
 
 
 @pytest.fixture
-def make_runner(store, clock, listener):
+def living():
+    """The proofs of life of the runners, by their ids."""
+    found = {}
+    yield found
+    for presence in found.values():
+        presence.close()
+
+
+@pytest.fixture
+def make_runner(store, clock, listener, living):
     def make(executor, size=1):
         spool = Spool(str(store.path))
         spool.prepare()
+        runner = register(store)
+        living[runner] = Presence(spool, runner)
         workers = ExecutorWorkers(executor, size, spool, output_limit=1 << 20, wake=lambda: None)
-        return Runner(store, workers, spool, id=register(store), clock=clock, chance=lambda: 0.0, reporter=listener)
+        return Runner(store, workers, spool, id=runner, clock=clock, chance=lambda: 0.0, reporter=listener)
 
     return make
+
+
+@pytest.fixture
+def die(living):
+    """Let a runner be dead for all others."""
+    return lambda runner: living.pop(runner.id).close()
 
 
 def test_a_round_starts_what_is_due_and_the_next_one_settles_it(store, make_runner, listener):
@@ -161,61 +177,70 @@ def test_a_busy_database_costs_no_outcome(store, make_runner, listener, tmp_path
     assert store.run(run.id).state is State.COMPLETED
 
 
-def test_a_run_of_a_dead_runner_that_had_not_begun_goes_back_uncharged(store, make_runner):
+def test_a_run_of_a_dead_runner_that_had_not_begun_goes_back_uncharged(store, make_runner, die):
     run = enqueue(store)
-    make_runner(HeldExecutor()).round()  # and is never heard of again
+    dead = make_runner(HeldExecutor())
+    dead.round()
+    die(dead)
 
     rescuer = make_runner(HeldExecutor())
     rescuer.stop()
-    rescuer.round(beat=True)
+    rescuer.round(rescue=True)
 
     after = store.run(run.id)
     assert (after.state, after.attempts) == (State.PENDING, 0)
 
 
-def test_a_run_whose_end_was_written_down_is_settled_from_it_and_not_run_again(store, make_runner, tmp_path):
+def test_a_run_whose_end_was_written_down_is_settled_from_it_and_not_run_again(store, make_runner, die, tmp_path):
     run = enqueue(store, command=f"echo x >> {tmp_path}/effect")
-    make_runner(InlineExecutor()).round()  # executes, and dies before it settles
+    dead = make_runner(InlineExecutor())
+    dead.round()  # executes, and dies before it settles
+    die(dead)
 
-    make_runner(InlineExecutor()).round(beat=True)
+    make_runner(InlineExecutor()).round(rescue=True)
 
     assert store.run(run.id).state is State.COMPLETED
     assert (tmp_path / "effect").read_text() == "x\n"
 
 
-def test_a_dead_runner_with_nothing_left_is_recorded_as_stopped(store, make_runner):
+def test_a_dead_runner_with_nothing_left_is_recorded_as_stopped(store, make_runner, die):
     dead = make_runner(InlineExecutor())
+    die(dead)
 
     rescuer = make_runner(InlineExecutor())
-    rescuer.round(beat=True)
+    rescuer.round(rescue=True)
 
     assert [runner.id for runner in store.running_runners()] == [rescuer.id]
     assert dead.id != rescuer.id
 
 
-def test_a_runner_knows_that_it_has_not_yet_rescued_everything(store, make_runner):
+def test_a_runner_knows_that_it_has_not_yet_rescued_everything(store, make_runner, die):
     run = enqueue(store, command="true")
-    make_runner(HeldExecutor()).round()
-    spool = Spool(str(store.path))
-    lock = fence.take(spool.lock(store.run(run.id).execution))  # as a process of the dead runner's job has
+    dead = make_runner(HeldExecutor())
+    dead.round()
+    die(dead)
+    claimed = store.run(run.id)
+    journal = Journal(Spool(str(store.path)).journal(claimed.runner, claimed.execution))
+    lock = journal.begin(claimed.execution)  # as a process of the dead runner's job has
     rescuer = make_runner(HeldExecutor())
 
-    rescuer.round(beat=True)
+    rescuer.round(rescue=True)
     assert (rescuer.is_rescuing, store.run(run.id).state) == (True, State.PROCESSING)
     os.close(lock)
-    rescuer.round(beat=True)
+    rescuer.round(rescue=True)
 
     assert (rescuer.is_rescuing, store.run(run.id).state) == (False, State.FAILED)
 
 
-def test_a_stale_answer_does_not_disturb_a_run_that_was_rescued(store, make_runner):
+def test_a_stale_answer_does_not_disturb_a_run_that_was_rescued(store, make_runner, die):
     run = enqueue(store)
     executor = HeldExecutor()
     slow = make_runner(executor)
     slow.round()
+    die(slow)
     claimed = store.run(run.id)
     rescuer = make_runner(HeldExecutor())
-    rescuer.round(beat=True)
+    rescuer.round(rescue=True)
     rescuer.round()
 
     executor.futures[0].set_result(make_attempt(claimed))
@@ -243,31 +268,3 @@ def test_answers_gather_for_a_common_commit_only_while_no_worker_idles(store, ma
 
     assert len(executor.futures) > 40
     assert 0 < runner.gathering() <= 0.005
-
-
-def test_who_forestalls_an_attempt_is_never_taken_for_one_of_its_processes(store, make_runner):
-    run = enqueue(store)
-    make_runner(HeldExecutor()).round()
-    claimed = store.run(run.id)
-    lock = Spool(str(store.path)).lock(claimed.execution)
-    attempt = make_attempt(claimed, Released(began=False))
-
-    assert fence.forestall(lock, attempt)
-
-    assert not fence.is_held(lock)
-    assert (fence.forestall(lock, attempt), fence.recorded(lock)) == (False, attempt)
-
-
-def test_a_forestalled_attempt_is_never_seen_without_its_record(store, make_runner, monkeypatch):
-    run = enqueue(store)
-    make_runner(HeldExecutor()).round()
-    claimed = store.run(run.id)
-    lock = Path(Spool(str(store.path)).lock(claimed.execution))
-    seen = []
-    record = fence.record
-    monkeypatch.setattr(fence, "record", lambda *given: (seen.append(lock.exists()), record(*given)))
-
-    fence.forestall(str(lock), make_attempt(claimed, Released(began=False)))
-
-    assert seen == [False]
-    assert [path.name for path in lock.parent.iterdir()] == [lock.name]

@@ -6,7 +6,7 @@
 
 note() {
   now=$(date +%s%N) || exit 70  # somebody is ending us: no line is better than half of one
-  echo "$1 $QUEUECTL_RUN_ID ${QUEUECTL_LOCK##*/} $QUEUECTL_ATTEMPT $$ $now ${2-}" >>"$SOAK_FOLDER/witness"
+  echo "$1 $QUEUECTL_RUN_ID ${QUEUECTL_EXECUTION##*:} $QUEUECTL_ATTEMPT $$ $now ${2-}" >>"$SOAK_FOLDER/witness"
 }
 
 ends() {

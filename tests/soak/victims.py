@@ -76,14 +76,14 @@ def _read(pid: int, folder: str) -> Process | None:
         return None
     if state in "ZX":
         return None
-    lock = environ.get("QUEUECTL_LOCK")
-    if lock:
+    execution = environ.get("QUEUECTL_EXECUTION")
+    if execution:
         kind = "job" if int(session) == pid and "job.sh" in command else "other"
     elif "multiprocessing.forkserver" in command:
         kind = "forked"
     else:
         kind = "other" if "multiprocessing" in command else "runner"
-    return Process(pid, int(parent), kind, runner, Path(lock).name if lock else None)
+    return Process(pid, int(parent), kind, runner, execution.rpartition(":")[2] if execution else None)
 
 
 def _variables(environ: bytes) -> Iterator[tuple[str, str]]:

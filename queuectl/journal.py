@@ -1,0 +1,166 @@
+"""What a worker has begun and how it ended, written down before anybody is told.
+
+A journal is a file of lines: first ``worker PID``, then for every execution its name as it begins and the attempt's
+record as it has ended. When the file is full, the next one follows. A worker tells its runner the same lines.
+
+The descriptor by which an execution is begun is its run lock: the job inherits it, and who can lock the file knows that
+nothing of its last execution lives. Space for the lines is taken when the file is made, so that a full disk cannot lose
+the end of what has begun.
+"""
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from queuectl import fence
+from queuectl.job import Attempt
+from queuectl.records import attempt_of, attempt_to_record
+
+_FLAGS: Final = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
+_SIZE: Final = 1 << 16
+_LONGEST_LINES: Final = 2048  # of one execution; a line that is longer makes the file grow
+_encode: Final = json.JSONEncoder(separators=(",", ":")).encode
+
+
+class Journal:
+    """The writing end, a worker's own; ``name`` is what its files' paths begin with."""
+
+    def __init__(self, name: str) -> None:
+        self.file = 0
+        """The number of the present file, from 1."""
+        self._name = name
+        self._end = _SIZE
+
+    @property
+    def path(self) -> str:
+        """The path of the present file."""
+        return f"{self._name}.{self.file}"
+
+    def begin(self, execution: str) -> int:
+        """Write down that an execution begins and return its lock, for the job to inherit; raises OSError."""
+        lock = self._lock() if self._end + _LONGEST_LINES < _SIZE else None
+        if lock is None:
+            lock = self._next_file()
+        try:
+            self._write(lock, execution.encode())
+        except OSError:
+            os.close(lock)
+            raise
+        return lock
+
+    def end(self, lock: int, record: bytes) -> None:
+        """Write down how the execution ended that was begun last; if that is not possible, it is only told."""
+        with contextlib.suppress(OSError):
+            self._write(lock, record)
+
+    def _lock(self) -> int | None:
+        """Lock the present file anew; None if it is gone, or something of an earlier execution still has it."""
+        try:
+            descriptor = os.open(self.path, _FLAGS)
+        except FileNotFoundError:
+            return None
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            return None
+        return descriptor
+
+    def _next_file(self) -> int:
+        path = f"{self._name}.{self.file + 1}"
+        descriptor = os.open(path, _FLAGS | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.pwrite(descriptor, bytes(_SIZE), 0)
+        except OSError:
+            os.close(descriptor)
+            fence.forget(path)
+            raise
+        self.file += 1
+        self._end = 0
+        self._write(descriptor, hello())
+        return descriptor
+
+    def _write(self, descriptor: int, line: bytes) -> None:
+        data = line + b"\n"
+        if os.pwrite(descriptor, data, self._end) < len(data):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        self._end += len(data)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What is known of one execution: the file that names it, the worker, and the attempt if it is written down.
+
+    ``is_last`` tells whether the file's lock is this execution's; else a later one has begun and this one is over.
+    """
+
+    path: str
+    worker: int
+    attempt: Attempt | None
+    is_last: bool
+
+
+def read_journals(paths: Iterable[str]) -> Mapping[str, Entry]:
+    """Return what journals say of each execution, by its name; a file that is gone or damaged says nothing."""
+    return {execution: entry for path in paths for execution, entry in _read(path).items()}
+
+
+def hello() -> bytes:
+    """Return the line by which a worker makes itself known."""
+    return f"worker {os.getpid()}".encode()
+
+
+def file_line(journal: Journal) -> bytes:
+    """Return the line that tells which file the journal has come to."""
+    return f"file {journal.file}".encode()
+
+
+def record_of(attempt: Attempt) -> bytes:
+    """Return the line that tells how an attempt ended."""
+    return _encode(attempt_to_record(attempt)).encode()
+
+
+def attempt_in(line: bytes) -> Attempt | None:
+    """Return the attempt that a line tells of; None if only part of it is there."""
+    try:
+        return attempt_of(json.loads(line))
+    except (ValueError, KeyError):
+        return None
+
+
+def is_record(line: bytes) -> bool:
+    """Whether a line tells how an attempt ended."""
+    return line.startswith(b"{")
+
+
+def number_in(line: bytes, word: str) -> int | None:
+    """Return the number of a line such as ``worker 12``; None if it begins with another word."""
+    found, _, number = line.decode(errors="replace").partition(" ")
+    return int(number) if found == word and number.isdigit() else None
+
+
+def _read(path: str) -> dict[str, Entry]:
+    try:
+        lines = Path(path).read_bytes().rstrip(b"\0").split(b"\n")
+    except OSError:
+        return {}
+    found: dict[str, Attempt | None] = {}
+    last = ""
+    for line in lines[1:-1]:  # what follows the last line break is not whole
+        if is_record(line):
+            found[last] = attempt_in(line)
+        else:
+            last = line.decode(errors="replace")
+            found[last] = None
+    worker = number_in(lines[0], "worker") or 0
+    return {
+        execution: Entry(path=path, worker=worker, attempt=attempt, is_last=execution == last)
+        for execution, attempt in found.items()
+    }
