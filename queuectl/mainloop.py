@@ -160,13 +160,12 @@ class MainLoop:
             self._release_at = None
 
     def _is_over(self, runner: Runner, until: Until) -> bool:
-        match until:
-            case Until.STOPPED:
-                return False
-            case Until.DONE:
-                return not runner.is_rescuing and not runner.has_due()
-            case Until.DRAINED:
-                return not runner.is_rescuing and not runner.has_due() and not runner.has_retries()
+        if until is Until.STOPPED or runner.is_rescuing:
+            return False
+        try:
+            return not runner.has_due() and not (until is Until.DRAINED and runner.has_retries())
+        except (DatabaseBusy, DatabaseUnavailable):  # the next round says so
+            return False
 
     def _patience(self, next_due: datetime | None, runner: Runner, pool: LocalPool) -> float:
         """Return for how many seconds to wait if nothing happens."""

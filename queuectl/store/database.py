@@ -12,6 +12,7 @@ import apsw
 from queuectl.errors import DatabaseBusy, DatabaseUnavailable, QueuectlError
 from queuectl.mounts import NETWORK, file_system
 from queuectl.store.statements import migrations, statements
+from queuectl.store.trouble import ELSEWHERE, explained, is_reading, refuse_truncated
 
 _APPLICATION_ID: Final = 0x71637431  # "qct1", so that `file` and we can tell whose database it is
 
@@ -35,22 +36,22 @@ class Database:
         self._statements = statements()
         self._is_within = False
         where = str(path)
-        if not _exists(path):
-            if create:
-                _refuse_network(path)
-                _make_folder(path.parent)
-            else:
-                where = ":memory:"
-        umask = os.umask(0o077)  # the database, its -wal and its -shm are the owner's only
-        try:
-            self._connection = apsw.Connection(where)
-            self._connection.set_busy_timeout(round(busy_timeout * 1000))
-            self._prepare()
-            self._identity = _identity(path)
-        except apsw.Error as error:
-            raise self._translated(error) from error
-        finally:
-            os.umask(umask)
+        if _exists(path):
+            refuse_truncated(path)
+        elif create:
+            _refuse_network(path)
+            _make_folder(path.parent)
+        else:
+            where = ":memory:"
+        with _private_files():
+            self._connection = _connect(where, path)
+            try:
+                self._connection.set_busy_timeout(round(busy_timeout * 1000))
+                self._prepare()
+            except BaseException:
+                self._connection.close()
+                raise
+        self._identity = _identity(path)
 
     def close(self) -> None:
         """Close the connection; the object cannot be used afterwards."""
@@ -86,7 +87,8 @@ class Database:
             self._execute("COMMIT")
         except BaseException:
             if self._connection.in_transaction:  # a full disk has rolled it back already
-                self._connection.execute("ROLLBACK")
+                with contextlib.suppress(apsw.Error):  # what went wrong first is what matters
+                    self._connection.execute("ROLLBACK")
             raise
         finally:
             self._is_within = False
@@ -119,20 +121,27 @@ class Database:
             raise DatabaseUnavailable(f"there is no queue at `{self.path}` to back up")
         if target.exists():
             raise QueuectlError(f"`{target}` exists already", hint="name a file that does not exist yet")
-        umask = os.umask(0o077)
         try:
-            with contextlib.closing(apsw.Connection(str(target))) as copy:
+            with _private_files():
+                found = self._copied(target)
+        except BaseException:  # half a copy must not be taken for a whole one
+            for file in ("", "-journal", "-wal", "-shm"):
+                Path(f"{target}{file}").unlink(missing_ok=True)
+            raise
+        if found != ["ok"]:
+            raise QueuectlError(f"the copy at `{target}` is damaged: {found[0]}")
+
+    def _copied(self, target: Path) -> list[str]:
+        """Make the copy and return what its integrity check says."""
+        with contextlib.closing(_connect(str(target), target)) as copy:
+            try:
                 with copy.backup("main", self._connection, "main") as backup:
                     while not backup.done:
                         backup.step(1000)
-                found = [row[0] for row in copy.execute("PRAGMA integrity_check")]
-        except apsw.Error as error:
-            target.unlink(missing_ok=True)
-            raise DatabaseUnavailable(f"cannot back up to `{target}`: {error}") from error
-        finally:
-            os.umask(umask)
-        if found != ["ok"]:
-            raise QueuectlError(f"the copy at `{target}` is damaged: {found[0]}")
+                return [str(row[0]) for row in copy.execute("PRAGMA integrity_check")]
+            except apsw.Error as error:
+                culprit = self.path if is_reading(error) else target
+                raise explained(culprit, error, copy.system_errno) from error
 
     def _all(self, name: str, parameters: Parameters | None = None) -> list[tuple[Any, ...]]:
         """Run the named statement and return all its rows: an unfinished read would pin the WAL."""
@@ -147,23 +156,26 @@ class Database:
         except apsw.ExecutionCompleteError:  # no row, no description
             return []
         except apsw.Error as error:
-            raise self._translated(error) from error
+            raise self._explained(error) from error
 
     def _many(self, name: str, parameters: Sequence[Parameters]) -> list[tuple[Any, ...]]:
         """Run the named statement once for each of ``parameters`` and return all rows."""
         try:
             return self._connection.executemany(self._statements[name], parameters).fetchall()
         except apsw.Error as error:
-            raise self._translated(error) from error
+            raise self._explained(error) from error
 
     def _execute(self, sql: str, parameters: Parameters | None = None) -> list[tuple[Any, ...]]:
         try:
             return self._connection.execute(sql, parameters).fetchall()
         except apsw.Error as error:
-            raise self._translated(error) from error
+            raise self._explained(error) from error
+
+    def _explained(self, error: apsw.Error) -> QueuectlError:
+        return explained(self.path, error, self._connection.system_errno)
 
     def _prepare(self) -> None:
-        self._connection.execute("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON")
+        self._execute("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON")
         steps = migrations()
         if self._version() == len(steps):
             return
@@ -171,17 +183,17 @@ class Database:
         with self.transaction():
             for number, step in enumerate(steps, start=1):
                 if number > self._version():  # asked again: another process may have been quicker
-                    self._connection.execute(step)
-                    self._connection.execute(f"PRAGMA user_version = {number}")
-            self._connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+                    self._execute(step)
+                    self._execute(f"PRAGMA user_version = {number}")
+            self._execute(f"PRAGMA application_id = {_APPLICATION_ID}")
 
     def _use_wal(self) -> None:
         """Switch to write-ahead logging; SQLite does not wait when several open a new queue at once, so we do."""
         deadline = time.monotonic() + self._busy_timeout
         while True:
             try:
-                self._connection.execute("PRAGMA journal_mode = WAL")
-            except apsw.BusyError:
+                self._execute("PRAGMA journal_mode = WAL")
+            except DatabaseBusy:
                 if time.monotonic() >= deadline:
                     raise
                 time.sleep(_BUSY_PAUSE)  # noqa: TID251 - nothing tells us when the others are done
@@ -191,9 +203,9 @@ class Database:
     def _version(self) -> int:
         """Return the schema version of the file, 0 if it is empty; refuse a file that is not for us."""
         with self.snapshot():  # another process may be making the schema at this moment
-            version: int = self._connection.pragma("user_version")
-            owner: int = self._connection.pragma("application_id")
-            is_used = bool(version or self._connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchall())
+            version: int = self._execute("PRAGMA user_version")[0][0]
+            owner: int = self._execute("PRAGMA application_id")[0][0]
+            is_used = bool(version or self._execute("SELECT 1 FROM sqlite_schema LIMIT 1"))
         if owner != _APPLICATION_ID and is_used:
             raise DatabaseUnavailable(
                 f"`{self.path}` is a database of another program",
@@ -206,29 +218,29 @@ class Database:
             )
         return version
 
-    def _translated(self, error: apsw.Error) -> QueuectlError:
-        match error:
-            case apsw.BusyError() | apsw.LockedError():
-                return DatabaseBusy(str(self.path))
-            case apsw.NotADBError():
-                return DatabaseUnavailable(f"`{self.path}` is not a SQLite database")
-            case apsw.CorruptError():
-                return DatabaseUnavailable(f"`{self.path}` is damaged: {error}", hint="restore a backup")
-            case apsw.FullError():
-                return DatabaseUnavailable(f"`{self.path}` cannot grow: the disk is full")
-            case apsw.ReadOnlyError():
-                return DatabaseUnavailable(f"`{self.path}` is read-only")
-            case apsw.CantOpenError() | apsw.IOError() | apsw.PermissionsError() | apsw.AuthError():
-                return DatabaseUnavailable(f"cannot use `{self.path}`: {error}")
-            case _:
-                raise error  # a mistake of ours, such as a constraint that does not hold
-
 
 def _exists(path: Path) -> bool:
     try:
         return path.exists()
     except OSError as error:
-        raise DatabaseUnavailable(f"cannot use `{path}`: {error.strerror}") from error
+        raise DatabaseUnavailable(f"`{path}` cannot be reached: {error.strerror}", hint=ELSEWHERE) from error
+
+
+def _connect(where: str, path: Path) -> apsw.Connection:
+    try:
+        return apsw.Connection(where)
+    except apsw.Error as error:
+        raise explained(path, error) from error
+
+
+@contextlib.contextmanager
+def _private_files() -> Iterator[None]:
+    """Let what is made meanwhile, the database, its -wal and its -shm, be the owner's only."""
+    umask = os.umask(0o077)
+    try:
+        yield
+    finally:
+        os.umask(umask)
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
@@ -248,4 +260,4 @@ def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise DatabaseUnavailable(f"cannot make the folder `{folder}`: {error.strerror}") from error
+        raise DatabaseUnavailable(f"cannot make the folder `{folder}`: {error.strerror}", hint=ELSEWHERE) from error

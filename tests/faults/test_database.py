@@ -93,6 +93,18 @@ def test_a_runner_that_starts_on_a_spoilt_database_refuses_in_a_sentence(scene, 
     assert scene.database.read_bytes() == before
 
 
+def test_a_database_that_was_truncated_to_nothing_is_not_taken_for_a_new_queue(scene):
+    scene.job("x", "echo precious")
+    scene.queuectl("run", "--drain")
+    os.truncate(scene.database, 0)
+
+    for words in (["enqueue", "true"], ["run", "--once"], ["list"], ["doctor"]):
+        done = scene.queuectl(*words, code=69)
+        assert done.stderr.startswith(f"error: `{scene.database}` is empty, but ")
+
+    assert scene.database.stat().st_size == 0
+
+
 @pytest.mark.parametrize(
     "spoil",
     [
@@ -167,6 +179,9 @@ def fill(mount):
     return ballast
 
 
+FULL = "error: `{}` cannot grow: the disk is full\n\nhint: make room on the disk\n"
+
+
 def test_a_runner_on_a_full_disk_keeps_its_outcomes_and_goes_on_when_there_is_room(scene, small_disk, tmp_path):
     go = tmp_path / "go"
     scene.job("x", f"while [ ! -e {go} ]; do sleep 0.02; done; echo much")
@@ -191,9 +206,8 @@ def test_enqueueing_and_starting_on_a_full_disk_say_so_and_lose_nothing(scene, s
     ballast = fill(small_disk)
 
     for words in (["enqueue", "-"], ["run", "--once"]):
-        done = scene.queuectl(*words, input="true\n" * 1000, code=None)
-        assert done.returncode != 0
-        assert done.stderr.startswith("error: ")
+        done = scene.queuectl(*words, input="true\n" * 1000, code=69)
+        assert done.stderr == FULL.format(scene.database)
 
     ballast.unlink()
     scene.queuectl("run", "--drain")
@@ -205,9 +219,10 @@ def test_a_read_only_database_is_refused_in_a_sentence_and_used_once_it_can_be_w
     subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
     try:
         for words in (["enqueue", "true"], ["run", "--once"]):
-            done = scene.queuectl(*words, code=None)
-            assert done.returncode != 0
-            assert done.stderr.startswith("error: ")
+            done = scene.queuectl(*words, code=69)
+            assert done.stderr.startswith(
+                f"error: `{scene.database}` lies on a read-only file system\n\nhint: mount it"
+            )
     finally:
         subprocess.run(["mount", "-o", "remount,rw", small_disk], check=True)
 

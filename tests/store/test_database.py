@@ -1,5 +1,9 @@
+import errno
+import os
 import re
 import stat
+from pathlib import Path
+from types import SimpleNamespace
 
 import apsw
 import pytest
@@ -7,6 +11,7 @@ import pytest
 from queuectl.errors import DatabaseBusy, DatabaseUnavailable, QueuectlError
 from queuectl.store import RunFilter, Store
 from queuectl.store.statements import statements
+from queuectl.store.trouble import explained
 from tests.support.queue import enqueue
 
 
@@ -80,6 +85,120 @@ def test_a_path_that_cannot_be_made_is_unavailable(tmp_path):
 
     with pytest.raises(DatabaseUnavailable, match="cannot make the folder"):
         Store(tmp_path / "file" / "queue.db")
+
+
+def failure(code):
+    error = apsw.exception_for(code)
+    error.args = ("it says little",)
+    return error
+
+
+CANNOT_OPEN, READ_ONLY = apsw.SQLITE_CANTOPEN, apsw.SQLITE_READONLY_DIRECTORY
+
+
+@pytest.mark.parametrize(
+    ("code", "number", "told"),
+    [
+        (apsw.SQLITE_FULL, 0, "cannot grow: the disk is full"),
+        (apsw.SQLITE_IOERR_SHMSIZE, errno.ENOSPC, "cannot grow: the disk is full"),
+        (apsw.SQLITE_IOERR_WRITE, errno.EDQUOT, "cannot grow: the quota on this disk is used up"),
+        (apsw.SQLITE_IOERR_WRITE, errno.EFBIG, "cannot grow: files may not be larger"),
+        (apsw.SQLITE_IOERR_WRITE, errno.EROFS, "lies on a read-only file system"),
+        (apsw.SQLITE_IOERR_READ, errno.EIO, "cannot be used: the disk failed (Input/output error, IOERR_READ)"),
+        (apsw.SQLITE_IOERR_READ, errno.ENOENT, "cannot be used: the disk failed (IOERR_READ)"),
+        (CANNOT_OPEN, errno.EMFILE, "cannot be opened: this process has too many open files"),
+        (CANNOT_OPEN, errno.ENOENT, "cannot be used: it says little"),
+        (apsw.SQLITE_CORRUPT, 0, "is damaged: it says little"),
+        (apsw.SQLITE_NOTADB, 0, "is not a SQLite database"),
+    ],
+)
+def test_what_keeps_sqlite_from_working_is_told_with_what_to_do(tmp_path, code, number, told):
+    (tmp_path / "queue.db").touch()
+
+    error = explained(tmp_path / "queue.db", failure(code), number)
+
+    assert isinstance(error, DatabaseUnavailable)
+    assert str(error).startswith(f"`{tmp_path}/queue.db` {told}")
+    assert error.hint
+
+
+def test_a_failing_disk_is_to_be_looked_at(tmp_path):
+    error = explained(tmp_path / "queue.db", failure(apsw.SQLITE_IOERR_WRITE), errno.EIO)
+
+    assert "the system's log" in error.hint
+    assert "`queuectl doctor`" in error.hint
+
+
+def test_a_mistake_of_ours_is_not_explained_away(tmp_path):
+    with pytest.raises(apsw.ConstraintError):
+        explained(tmp_path / "queue.db", failure(apsw.SQLITE_CONSTRAINT))
+
+
+@pytest.mark.parametrize("code", [CANNOT_OPEN, READ_ONLY])
+@pytest.mark.parametrize(
+    ("barred", "told"),
+    [
+        ("queue.db", "cannot be used: this user may not write `{folder}/queue.db`"),
+        ("queue.db-wal", "cannot be used: this user may not write `{folder}/queue.db-wal`"),
+        ("", "cannot be used: this user may not write its folder `{folder}`"),
+    ],
+)
+def test_what_a_user_may_not_write_is_named(tmp_path, monkeypatch, code, barred, told):
+    for name in ("queue.db", "queue.db-wal"):
+        (tmp_path / name).touch()
+    monkeypatch.setattr("os.access", lambda file, mode: Path(file) != tmp_path / barred)
+
+    error = explained(tmp_path / "queue.db", failure(code), errno.ENOENT)
+
+    assert str(error) == f"`{tmp_path}/queue.db` {told.format(folder=tmp_path)}"
+    assert error.hint
+
+
+@pytest.mark.parametrize(
+    ("f_flag", "f_favail", "f_bavail", "told"),
+    [
+        (os.ST_RDONLY, 9, 9, "lies on a read-only file system"),
+        (0, 0, 9, "cannot be used: the disk has no room for one more file"),
+        (0, 9, 0, "cannot grow: the disk is full"),
+        (0, 9, 9, "cannot be used: it says little"),
+    ],
+)
+def test_what_the_disk_does_not_allow_is_told(tmp_path, monkeypatch, f_flag, f_favail, f_bavail, told):
+    disk = SimpleNamespace(f_flag=f_flag, f_files=9, f_favail=f_favail, f_bavail=f_bavail)
+    monkeypatch.setattr("os.statvfs", lambda folder: disk)
+
+    assert str(explained(tmp_path / "queue.db", failure(CANNOT_OPEN))) == f"`{tmp_path}/queue.db` {told}"
+
+
+def test_a_folder_in_the_place_of_the_database_is_named(tmp_path):
+    with pytest.raises(DatabaseUnavailable, match="is a folder"):
+        Store(tmp_path)
+
+
+def leave_output(path):
+    output = path.parent / f"{path.name}.d" / "output" / "0"
+    output.mkdir(parents=True)
+    (output / "1.1.stdout").write_text("done")
+
+
+@pytest.mark.parametrize("create", [True, False])
+def test_an_empty_database_beside_outputs_was_truncated_and_is_refused_and_left_as_it_is(path, create):
+    leave_output(path)
+    path.touch()
+
+    with pytest.raises(DatabaseUnavailable, match=r"is empty, but `.*queue\.db\.d` holds outputs of a queue") as caught:
+        Store(path, create=create)
+    assert "restore a backup, or remove the folder" in caught.value.hint
+    assert [file.name for file in path.parent.glob("queue.db*") if file.is_file()] == ["queue.db"]
+    assert path.stat().st_size == 0
+
+
+def test_an_empty_file_without_outputs_becomes_a_queue(path):
+    (path.parent / "queue.db.d" / "output").mkdir(parents=True)
+    path.touch()
+
+    with Store(path) as store:
+        assert store.runs(RunFilter()) == []
 
 
 def test_a_database_that_another_program_holds_is_busy(path):
