@@ -48,12 +48,13 @@ def measured(store: Store) -> dict[str, float]:
         claimed[:] = store.claim(limit=BATCH, runner=runner, now=NOW)
 
     def settle_all() -> None:
-        with store.transaction():
-            for run in claimed:
-                attempt = Attempt(
-                    number=1, lease=run.lease or 0, runner=runner, started_at=NOW, finished_at=NOW, outcome=Exited(0)
-                )
-                store.settle(run, settle(run, attempt.outcome, now=NOW, jitter=0), attempt)
+        ends = []
+        for run in claimed:
+            attempt = Attempt(
+                number=1, lease=run.lease or 0, runner=runner, started_at=NOW, finished_at=NOW, outcome=Exited(0)
+            )
+            ends.append((run, settle(run, attempt.outcome, now=NOW, jitter=0), attempt))
+        store.settle(ends)
 
     calls: dict[str, Callable[[], object]] = {
         f"claim {BATCH}": claim,

@@ -5,6 +5,8 @@ an empty queue; that every run completed is checked. xargs keeps no queue, no ou
 the yardstick.
 """
 
+import importlib.util
+import os
 import shutil
 import statistics
 import subprocess
@@ -17,6 +19,15 @@ from pathlib import Path
 from sidebyside import QUEUECTL, interleaved, machine, ratio
 
 WORKERS = 4
+_HUEY = """
+import subprocess
+from huey import SqliteHuey
+huey = SqliteHuey(filename="{folder}/huey.db", fsync=True)
+
+@huey.task()
+def trivial():
+    return subprocess.run(["sh", "-c", "true"], capture_output=True).returncode
+"""
 
 
 class Contest:
@@ -33,7 +44,8 @@ class Contest:
 
         def task() -> float:
             with self.lines.open() as lines:
-                return _timed(["xargs", f"-P{WORKERS}", "-n1", *command], stdin=lines)
+                # -I and no braces: the lines are counted and not passed on, so that both sides run the same command.
+                return _timed(["xargs", f"-P{WORKERS}", "-I{}", *command], stdin=lines)
 
         return task
 
@@ -41,6 +53,25 @@ class Contest:
         with self.lines.open() as lines:
             log = self.folder / "joblog"
             return _timed(["parallel", "--joblog", str(log), f"-j{WORKERS}"], stdin=lines)
+
+    def huey(self) -> float:
+        """Run the consumer of Huey's SQLite queue in processes until all results are there; its start-up included."""
+        (self.folder / "huey_tasks.py").write_text(_HUEY.format(folder=self.folder))
+        for old in self.folder.glob("huey.db*"):
+            old.unlink()
+        environ = {**os.environ, "PYTHONPATH": str(self.folder)}
+        fill = f"from huey_tasks import trivial\nfor _ in range({self.runs}): trivial()"
+        subprocess.run([sys.executable, "-c", fill], env=environ, check=True)
+        consumer = [sys.executable, "-m", "huey.bin.huey_consumer", "huey_tasks.huey"]
+        began = time.perf_counter()
+        process = subprocess.Popen([*consumer, "-w", str(WORKERS), "-k", "process", "-q"], env=environ)
+        count = [sys.executable, "-c", "from huey_tasks import huey; print(huey.result_count())"]
+        while int(subprocess.run(count, env=environ, capture_output=True, check=True).stdout) < self.runs:
+            time.sleep(0.1)  # noqa: TID251 - it has no bell
+        taken = time.perf_counter() - began
+        process.terminate()
+        process.wait()
+        return taken
 
     def queuectl(self, form: str) -> Callable[[], float]:
         def task() -> float:
@@ -79,6 +110,8 @@ def main(runs: int, rounds: int) -> None:
             tasks[f"queuectl, {form}"] = contest.queuectl(form)
         if shutil.which("parallel"):
             tasks["GNU parallel --joblog, shell"] = contest.parallel
+        if importlib.util.find_spec("huey"):
+            tasks["Huey SQLite, fsync, shell"] = contest.huey
         found = interleaved(tasks, rounds=rounds)
     print(f"{machine()}; {runs:,} commands, {WORKERS} at a time; medians of {rounds} interleaved rounds")
     for name, taken in found.items():

@@ -84,7 +84,7 @@ def _object(text: str) -> dict[str, object]:
     if len(text) > LONGEST_TEXT:
         raise UsageError(f"the JSON of a run must have at most {LONGEST_TEXT:,} characters; it has {len(text):,}")
     try:
-        value = json.loads(text, object_pairs_hook=_without_repetition, parse_int=_integer, parse_constant=_no_constant)
+        value = _DECODER.decode(text)
     except json.JSONDecodeError as error:
         problem = error.msg[:1].lower() + error.msg[1:]
         raise UsageError(f"not valid JSON at character {error.pos + 1}: {problem}: {shown(text)}") from None
@@ -98,11 +98,13 @@ def _object(text: str) -> dict[str, object]:
 
 
 def _without_repetition(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:
-    found: dict[str, object] = {}
-    for key, value in pairs:
-        if key in found:
-            raise ValueError(f"the key {shown(key)} comes twice")
-        found[key] = value
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                raise ValueError(f"the key {shown(key)} comes twice")
+            seen.add(key)
     return found
 
 
@@ -114,6 +116,12 @@ def _integer(digits: str) -> int:
 
 def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not a value of JSON")
+
+
+# Made once: json.loads makes one for each text, and a batch has many.
+_DECODER: Final = json.JSONDecoder(
+    object_pairs_hook=_without_repetition, parse_int=_integer, parse_constant=_no_constant
+)
 
 
 def _refuse(found: Sequence[Fault]) -> NoReturn:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import Final
 
 from queuectl import clock, fence, presence
 from queuectl.environment import job_environment
@@ -24,8 +24,7 @@ from queuectl.pipes import Pipes
 from queuectl.process import NOT_EXECUTABLE, CannotStart, Interrupt, ProcessTree, is_childless
 from queuectl.spool import Spool
 
-if TYPE_CHECKING:
-    from resource import struct_rusage
+_LOOK: Final = int(socket.MSG_PEEK | socket.MSG_DONTWAIT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +50,7 @@ def execute(run: Run, bench: Workbench) -> Attempt:
     started_at, began = clock.now(), time.monotonic()
     sinks = [Sink(spool.output(run.execution, stream), bench.output_limit) for stream in ("stdout", "stderr")]
     lock: int | None = None
-    usage: struct_rusage | None = None
+    process: ProcessTree | None = None
     outcome: Outcome
     try:
         lock = journal.begin(run.execution)
@@ -62,12 +61,12 @@ def execute(run: Run, bench: Workbench) -> Attempt:
             environment = _environment(run, spool, bench.environ)
             process = ProcessTree(run, environment, lock, sinks, bench.pipes, line)
             outcome = process.outcome()
-            usage = process.usage
     except CannotStart as error:
         outcome = Exited(error.code, str(error))
         sinks[1].write(f"queuectl: {error}\n".encode(errors="backslashreplace"))
     except OSError as error:
         outcome = Lost(f"the attempt could not be prepared: {error.strerror}")
+    usage = process.usage if process else None
     attempt = Attempt(
         number=run.attempts,
         lease=run.lease or 0,
@@ -85,7 +84,7 @@ def execute(run: Run, bench: Workbench) -> Attempt:
     if lock is not None:
         journal.end(lock, record_of(attempt))
         os.close(lock)
-        if not is_childless(line):
+        if not (process and process.left_nothing) and not is_childless(line):
             _end_daemons(journal.path, spool.mark(run.execution), run.spec.grace_period, line)
     return attempt
 
@@ -112,7 +111,7 @@ def _is_withdrawn(run: Run, spool: Spool, line: socket.socket | None) -> bool:
     withdrawal = f"{Interrupt.WITHDRAW} {run.execution}".encode()
     while True:
         try:
-            message = line.recv(256, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+            message = line.recv(256, _LOOK)
         except BlockingIOError:
             return False
         except ConnectionError:

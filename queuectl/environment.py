@@ -34,7 +34,7 @@ def job_environment(run: Run, spool: Spool, environ: Mapping[str, str]) -> dict[
         "QUEUECTL_MANIFEST": run.manifest or "",
         "QUEUECTL_ATTEMPT": str(run.attempts),
         "QUEUECTL_MAX_ATTEMPTS": str(run.max_attempts),
-        "QUEUECTL_SCHEDULED_AT": f"{run.scheduled_at:%Y-%m-%dT%H:%M:%SZ}",
+        "QUEUECTL_SCHEDULED_AT": run.scheduled_at.isoformat(timespec="seconds").replace("+00:00", "Z"),
         fence.MARK: spool.mark(run.execution),
     }
 

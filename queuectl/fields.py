@@ -7,6 +7,7 @@ not there after validation either, so that defaults can be merged below what is.
 import os
 from collections.abc import Mapping
 from datetime import date, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -127,7 +128,7 @@ def to_spec(values: Mapping[str, Any], *, folder: Path | str) -> JobSpec:
 
     ``folder`` is absolute: relative paths start there, and it is the ``cwd`` of a job that names none.
     """
-    given = {key: values[key] for key in values if key in _SPEC_ONLY}
+    given: dict[str, Any] = _SHARED | {key: values[key] for key in values if key in _SPEC_ONLY}
     given["cwd"] = absolute(values.get("cwd", "."), folder)
     if "env_file" in values:
         given["env_file"] = absolute(values["env_file"], folder)
@@ -139,6 +140,7 @@ def to_spec(values: Mapping[str, Any], *, folder: Path | str) -> JobSpec:
     return JobSpec(**given)
 
 
+@lru_cache(maxsize=64)  # the jobs of one manifest, and the runs of one batch, have few folders
 def absolute(written: str, folder: Path | str) -> str:
     """Return a written path, absolute and without `..`; symbolic links stay as they are."""
     return os.path.normpath(os.path.join(folder, written))  # noqa: PTH118 - pathlib keeps `..`
@@ -146,7 +148,9 @@ def absolute(written: str, folder: Path | str) -> str:
 
 def clashing_exit_codes(values: Mapping[str, Any]) -> list[int]:
     """Return the exit codes that validated, merged keys call both a success and a failure."""
-    return sorted({*values.get("success_exit_codes", _SUCCESS)} & {*values.get("fail_on_exit_codes", ())})
+    if not (failures := values.get("fail_on_exit_codes")):
+        return []
+    return sorted({*values.get("success_exit_codes", _USUAL.success_exit_codes)} & {*failures})
 
 
 def _variables(values: Mapping[str, Any]) -> Mapping[str, str]:
@@ -154,5 +158,7 @@ def _variables(values: Mapping[str, Any]) -> Mapping[str, str]:
     return found
 
 
-_SUCCESS = JobSpec(command="true").success_exit_codes
+_USUAL = JobSpec(command="true")
+# One of each for all the specs that say nothing about them.
+_SHARED: dict[str, Any] = {"retry": _USUAL.retry, "limits": _USUAL.limits}
 _SPEC_ONLY = frozenset(SPEC_KEYS) - {*RETRY_KEYS, *_PATH_KEYS, "limits"}

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Self
 
+from queuectl.frozen import revived
 from queuectl.outcome import Outcome
 from queuectl.retry import RetryPolicy
 
@@ -64,14 +65,17 @@ class Limits:
     nice: int | None = None
 
     def __bool__(self) -> bool:
-        return self != Limits()
+        return self != _NO_LIMITS
 
     def to_dict(self) -> dict[str, int]:
         """Return the limits that are set."""
         return {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) is not None}
 
 
-@dataclass(frozen=True, kw_only=True)  # no slots: those make it slow to pickle
+_NO_LIMITS = Limits()
+
+
+@dataclass(frozen=True, kw_only=True)  # no slots: see frozen.py
 class JobSpec:
     """Everything an attempt needs to know; durations are in seconds.
 
@@ -93,7 +97,7 @@ class JobSpec:
     success_exit_codes: tuple[int, ...] = (0,)
     fail_on_exit_codes: tuple[int, ...] = ()
     on_interrupt: OnInterrupt = OnInterrupt.RETRY
-    limits: Limits = field(default_factory=Limits)
+    limits: Limits = _NO_LIMITS
     tags: tuple[str, ...] = ()
 
     @property
@@ -108,7 +112,7 @@ class JobSpec:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the keys that differ from their default, flat and under their manifest names."""
-        return _differing(self) | _differing(self.retry)
+        return _differing(self, _SPEC_DEFAULTS) | _differing(self.retry, _RETRY_DEFAULTS)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
@@ -121,7 +125,7 @@ class JobSpec:
         if "limits" in given:
             given["limits"] = Limits(**given["limits"])
         retry: dict[str, Any] = {key: given.pop(key) for key in RETRY_KEYS if key in given}
-        return cls(**given, retry=RetryPolicy(**retry)) if retry else cls(**given)
+        return revived(cls, {**_SPEC_DEFAULTS, **given, "retry": RetryPolicy(**retry) if retry else _NO_RETRY_KEYS})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,7 +179,7 @@ class NewRun:
     reason: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True)  # no slots: those make it slow to pickle
+@dataclass(frozen=True, kw_only=True)  # no slots: see frozen.py
 class Run:
     """One occurrence in the queue.
 
@@ -224,7 +228,7 @@ class Run:
         return f"{self.number}.{attempt.lease}"
 
 
-@dataclass(frozen=True, kw_only=True)  # no slots: those make it slow to pickle
+@dataclass(frozen=True, kw_only=True)  # no slots: see frozen.py
 class Attempt:
     """One execution of a run's command, as it ended.
 
@@ -253,17 +257,30 @@ DURATION_KEYS = frozenset({"timeout", "grace_period", "retry_delay", "backoff_ma
 RETRY_KEYS = tuple(f.name for f in fields(RetryPolicy))
 
 
-def _differing(value: JobSpec | RetryPolicy) -> dict[str, Any]:
+def _differing(value: JobSpec | RetryPolicy, defaults: Mapping[str, object]) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    for f in fields(value):
-        default = f.default_factory() if f.default_factory is not MISSING else f.default
-        present = getattr(value, f.name)
-        if f.name != "retry" and present != default:
-            found[f.name] = _plain(present)
+    for key, default in defaults.items():
+        present = getattr(value, key)
+        if present is not default and present != default:
+            found[key] = _plain(present)
     return found
+
+
+def _defaults(kind: type[JobSpec | RetryPolicy]) -> dict[str, object]:
+    return {
+        f.name: f.default_factory() if f.default_factory is not MISSING else f.default
+        for f in fields(kind)
+        if f.name != "retry"
+    }
 
 
 def _plain(value: object) -> object:
     if isinstance(value, Limits):
         return value.to_dict()
     return dict(value) if isinstance(value, Mapping) else value
+
+
+# Made once: every run that comes in is compared with them.
+_SPEC_DEFAULTS = _defaults(JobSpec)
+_RETRY_DEFAULTS = _defaults(RetryPolicy)
+_NO_RETRY_KEYS = RetryPolicy()

@@ -130,9 +130,14 @@ def record_of(attempt: Attempt) -> bytes:
 def attempt_in(line: bytes) -> Attempt | None:
     """Return the attempt that a line tells of; None if only part of it is there."""
     try:
-        return attempt_of(json.loads(line))
+        return attempt_of(json.loads(line.decode()))
     except (ValueError, KeyError):
         return None
+
+
+def is_execution(line: bytes) -> bool:
+    """Whether a line names an execution that begins."""
+    return line[:1].isdigit()
 
 
 def is_record(line: bytes) -> bool:
@@ -156,8 +161,8 @@ def _read(path: str) -> dict[str, Entry]:
     for line in lines[1:-1]:  # what follows the last line break is not whole
         if is_record(line):
             found[last] = attempt_in(line)
-        else:
-            last = line.decode(errors="replace")
+        elif is_execution(line):
+            last = line.decode()
             found[last] = None
     worker = number_in(lines[0], "worker") or 0
     return {

@@ -4,9 +4,9 @@ Nothing here reads a clock, draws a random number or touches the queue: the call
 passes in what is known and stores what comes back.
 """
 
-from dataclasses import replace
 from datetime import datetime
 
+from queuectl.frozen import changed
 from queuectl.job import JobSpec, OnInterrupt, Run, State, Stop
 from queuectl.outcome import Cancelled, Exited, Lost, Outcome, Released, Signalled, TimedOut
 from queuectl.retry import delay_after
@@ -40,22 +40,22 @@ def settle(run: Run, outcome: Outcome, *, now: datetime, jitter: float) -> Run:
             after = _ended(
                 run, State.DEAD, f"poison: {MOST_INTERRUPTIONS} attempts lost; the last: {outcome.cause}", now
             )
-            return replace(after, attempts=run.attempts - 1, interruptions=run.interruptions + 1)
+            return changed(after, attempts=run.attempts - 1, interruptions=run.interruptions + 1)
         case Lost():
             # Not the command's failure, so not charged; but what kills its workers must not do so at full speed.
             interruptions = run.interruptions + 1
             wait = delay_after(interruptions, run.spec.retry, jitter)
-            after = replace(_waiting(run, State.FAILED, str(outcome), now), run_at=now + wait)
-            return replace(after, attempts=run.attempts - 1, interruptions=interruptions)
+            after = changed(_waiting(run, State.FAILED, str(outcome), now), run_at=now + wait)
+            return changed(after, attempts=run.attempts - 1, interruptions=interruptions)
         case Released():
-            return replace(_waiting(run, State.PENDING, str(outcome), now), attempts=run.attempts - 1)
+            return changed(_waiting(run, State.PENDING, str(outcome), now), attempts=run.attempts - 1)
         case Exited(code=code, error=None) if code in run.spec.fail_on_exit_codes:
             return _ended(run, State.DEAD, f"{outcome}: a retry cannot help", now)
         case Exited() | Signalled() | TimedOut() if run.attempts >= run.max_attempts:
             return _ended(run, State.DEAD, str(outcome), now)
         case Exited() | Signalled() | TimedOut():
             wait = delay_after(run.attempts, run.spec.retry, jitter)
-            return replace(_waiting(run, State.FAILED, str(outcome), now), run_at=now + wait)
+            return changed(_waiting(run, State.FAILED, str(outcome), now), run_at=now + wait)
 
 
 def cancel(run: Run, *, now: datetime) -> Run:
@@ -64,7 +64,7 @@ def cancel(run: Run, *, now: datetime) -> Run:
     A run in a final state comes back as it is.
     """
     if run.state is State.PROCESSING:
-        return replace(run, stop=Stop.NOW, updated_at=now)
+        return changed(run, stop=Stop.NOW, updated_at=now)
     when = "while it waited for a retry" if run.attempts else "before it ran"
     return _ended(run, State.CANCELLED, f"cancelled {when}", now) if run.state.is_waiting else run
 
@@ -72,23 +72,23 @@ def cancel(run: Run, *, now: datetime) -> Run:
 def withdraw(run: Run, *, now: datetime) -> Run:
     """Return ``run`` as it stands once its manifest does not want it any more: an attempt may finish."""
     if run.state is State.PROCESSING:
-        return replace(run, stop=run.stop or Stop.AFTER_ATTEMPT, updated_at=now)
+        return changed(run, stop=run.stop or Stop.AFTER_ATTEMPT, updated_at=now)
     return _ended(run, State.CANCELLED, WITHDRAWN, now) if run.state.is_waiting else run
 
 
 def refresh(run: Run, spec: JobSpec, *, now: datetime) -> Run:
     """Return an unfinished run with the new ``spec``, wanted again if its manifest had withdrawn it."""
-    return replace(run, spec=spec, updated_at=now, stop=None if run.stop is Stop.AFTER_ATTEMPT else run.stop)
+    return changed(run, spec=spec, updated_at=now, stop=None if run.stop is Stop.AFTER_ATTEMPT else run.stop)
 
 
 def reschedule(run: Run, spec: JobSpec, *, run_at: datetime, now: datetime) -> Run:
     """Return a waiting run as another occurrence of its job: due at ``run_at``, with all its attempts before it."""
-    return replace(requeue(run, spec, now=now), scheduled_at=run_at, run_at=run_at)
+    return changed(requeue(run, spec, now=now), scheduled_at=run_at, run_at=run_at)
 
 
 def requeue(run: Run, spec: JobSpec, *, now: datetime) -> Run:
     """Return a run in a final state as pending with ``spec``, due now, with all its attempts before it."""
-    return replace(
+    return changed(
         _waiting(run, State.PENDING, None, now), spec=spec, attempts=0, interruptions=0, run_at=now, started_at=None
     )
 
@@ -103,10 +103,10 @@ def _runs_at_most_once(run: Run) -> bool:
 
 
 def _waiting(run: Run, state: State, reason: str | None, now: datetime) -> Run:
-    return replace(
+    return changed(
         run, state=state, reason=reason, updated_at=now, finished_at=None, lease=None, runner=None, stop=None
     )
 
 
 def _ended(run: Run, state: State, reason: str | None, now: datetime) -> Run:
-    return replace(run, state=state, reason=reason, updated_at=now, finished_at=now, lease=None, runner=None, stop=None)
+    return changed(run, state=state, reason=reason, updated_at=now, finished_at=now, lease=None, runner=None, stop=None)

@@ -16,7 +16,7 @@ from typing import Final
 
 from queuectl import fence
 from queuectl.job import Run
-from queuectl.journal import number_in
+from queuectl.journal import is_execution, is_record, number_in
 from queuectl.process import Interrupt
 from queuectl.spool import Spool
 from queuectl.worker import LARGEST_MESSAGE, serve
@@ -65,13 +65,12 @@ class Line:
                 message = b""
             self.is_open = bool(message)
             for line in message.split(b"\n") if message else ():
-                self.has_spoken = True
-                if (pid := number_in(line, "worker")) is not None:
-                    self._pid = pid
-                elif (file := number_in(line, "file")) is not None:
-                    self._file = file
-                else:
+                if is_record(line) or is_execution(line):
                     yield line
+                else:
+                    self._pid = number_in(line, "worker") or self._pid
+                    self._file = number_in(line, "file") or self._file
+            self.has_spoken = self._pid is not None
 
     def began(self, run: Run) -> None:
         """Take note of what the worker does; it must not take longer than the run's time-out says."""

@@ -22,6 +22,7 @@ from queuectl.journal import attempt_in, is_record, read_journals
 from queuectl.line import KIND, Line
 from queuectl.outcome import Exited, Released
 from queuectl.process import NOT_EXECUTABLE, ORPHAN_GRACE, Interrupt
+from queuectl.records import run_of_record, run_to_record
 from queuectl.spool import Spool
 from queuectl.worker import LARGEST_MESSAGE
 
@@ -153,7 +154,7 @@ class LocalPool:
 
     def _send(self, run: Run) -> None:
         try:
-            self._sending.send(pickle.dumps(run, pickle.HIGHEST_PROTOCOL))
+            self._sending.send(pickle.dumps(run_to_record(run), pickle.HIGHEST_PROTOCOL))
         except OSError as error:
             if error.errno != errno.EMSGSIZE:
                 raise
@@ -208,7 +209,7 @@ class LocalPool:
         found: list[Run] = []
         with contextlib.suppress(BlockingIOError):
             while True:
-                found.append(pickle.loads(self._taking.recv(LARGEST_MESSAGE)))
+                found.append(run_of_record(pickle.loads(self._taking.recv(LARGEST_MESSAGE))))
         return found
 
     def _fenced(self) -> list[Answer]:

@@ -1,6 +1,5 @@
 """The process tree of one attempt: started, read, watched, interrupted, and ended to the last process of its group."""
 
-import contextlib
 import ctypes
 import os
 import select
@@ -8,7 +7,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
@@ -20,7 +19,8 @@ from queuectl.pipes import Pipes
 if TYPE_CHECKING:
     from resource import struct_rusage
 
-_LOCK_DESCRIPTOR: Final = 219  # out of the way of what shells and scripts use
+# Out of the way of what shells and scripts use.
+_LOCK_DESCRIPTOR: Final = min(219, os.sysconf("SC_OPEN_MAX") - 1)
 NOT_EXECUTABLE, _NOT_FOUND = 126, 127  # as a shell says it
 _PR_SET_CHILD_SUBREAPER: Final = 36
 _LONGEST_NAME: Final = 200  # as it is told
@@ -80,6 +80,8 @@ class ProcessTree:
         line: socket.socket | None,
     ) -> None:
         self.usage: struct_rusage | None = None
+        self.left_nothing = False
+        """Whether it is proved that no process of the attempt lives any more."""
         self._run = run
         self._pipes = pipes
         self._line = line
@@ -108,8 +110,7 @@ class ProcessTree:
                 self._signal(signal.SIGKILL)
                 self._kill_at = now + 1.0
         status = self._sweep()
-        is_read = [self._read(descriptor, chunks=_LAST_WORDS) for descriptor in self._streams]
-        if not (all(is_read) and is_childless(self._line)):
+        if not (self._read_rest() and self.left_nothing):
             self._pipes.close()
         os.close(self._exit)
         if self._ending is not None:
@@ -120,23 +121,28 @@ class ProcessTree:
 
     def _spawn(self, environment: Mapping[str, str], lock: int, streams: Sequence[int]) -> int:
         argv = limited(self._run.spec)
+        here, folder = os.getcwd(), self._run.spec.cwd or "/"
         try:
-            with _working_in(self._run.spec.cwd or "/"):
-                return os.posix_spawn(
-                    _program(argv[0], environment.get("PATH", os.defpath)),
-                    argv,
-                    environment,
-                    file_actions=[
-                        (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-                        *((os.POSIX_SPAWN_DUP2, writing, number) for number, writing in enumerate(streams, start=1)),
-                        (os.POSIX_SPAWN_DUP2, lock, min(_LOCK_DESCRIPTOR, os.sysconf("SC_OPEN_MAX") - 1)),
-                    ],
-                    setsid=True,
-                    setsigmask=(),
-                    setsigdef=_DEFAULTS,
-                )
+            if folder != here:
+                os.chdir(folder)
+            return os.posix_spawn(
+                _program(argv[0], environment.get("PATH", os.defpath)),
+                argv,
+                environment,
+                file_actions=[
+                    (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                    *((os.POSIX_SPAWN_DUP2, writing, number) for number, writing in enumerate(streams, start=1)),
+                    (os.POSIX_SPAWN_DUP2, lock, _LOCK_DESCRIPTOR),
+                ],
+                setsid=True,
+                setsigmask=(),
+                setsigdef=_DEFAULTS,
+            )
         except (OSError, ValueError) as error:
             raise self._cannot_start(error) from error
+        finally:
+            if folder != here:
+                os.chdir(here)
 
     def _cannot_start(self, error: OSError | ValueError) -> CannotStart:
         cwd, program = self._run.spec.cwd, self._run.spec.argv[0][:_LONGEST_NAME]
@@ -198,7 +204,8 @@ class ProcessTree:
         self._poll.unregister(self._exit)
         _, status, usage = os.wait4(self._pid, 0)
         self.usage = usage
-        if is_childless(self._line):
+        self.left_nothing = is_childless(self._line)
+        if self.left_nothing:
             return status
         if self._kill_at is None:
             self._kill_at = time.monotonic() + self._grace
@@ -206,6 +213,7 @@ class ProcessTree:
             if time.monotonic() >= self._kill_at:
                 self._signal(signal.SIGKILL)
             self._turn(0.01)  # reading on, so that nobody hangs on a full pipe
+        self.left_nothing = is_childless(self._line)
         return status
 
     def _lives(self) -> bool:
@@ -220,17 +228,24 @@ class ProcessTree:
         return True
 
     def _signal(self, sig: signal.Signals) -> None:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
+        try:  # noqa: SIM105 - twice an attempt
             os.killpg(self._pid, sig)
+        except (ProcessLookupError, PermissionError):
+            pass
+
+    def _read_rest(self) -> bool:
+        """Read what is left in the pipes; return whether that was all."""
+        ready = [descriptor for descriptor, _ in self._poll.poll(0) if descriptor in self._streams]
+        is_read = [self._read(descriptor, chunks=_LAST_WORDS) for descriptor in ready]
+        return all(is_read)
 
     def _read(self, descriptor: int, *, chunks: int) -> bool:
-        """Read so much of what the job wrote; return whether that was all there is at present."""
+        """Read so many chunks, at most, of what the job wrote; return whether that was all there was."""
         for _ in range(chunks):
-            try:
-                data = os.read(descriptor, _CHUNK)
-            except BlockingIOError:
-                return True
+            data = os.read(descriptor, _CHUNK)
             self._streams[descriptor].write(data)
+            if len(data) < _CHUNK:
+                return True
         return False
 
 
@@ -264,19 +279,6 @@ def _program(name: str, path: str) -> str:
         if os.access(found, os.X_OK) and not os.path.isdir(found):
             return found
     raise FileNotFoundError
-
-
-@contextlib.contextmanager
-def _working_in(folder: str) -> Iterator[None]:
-    before = os.getcwd()
-    if folder == before:
-        yield
-        return
-    os.chdir(folder)
-    try:
-        yield
-    finally:
-        os.chdir(before)
 
 
 def _exit_notice(pid: int) -> int:

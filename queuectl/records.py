@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from queuectl.job import Attempt
+from queuectl.frozen import revived
+from queuectl.job import Attempt, JobSpec, Run, State
 from queuectl.outcome import Cancelled, Exited, Lost, Outcome, Released, Signalled, TimedOut
 
 _NOT_BEGUN = "not begun"
+_INSTANTS = ("scheduled_at", "run_at", "created_at", "updated_at", "started_at", "finished_at")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -33,6 +35,22 @@ def to_instant(micros: int) -> datetime:
 def to_instant_or_none(micros: int | None) -> datetime | None:
     """Return a stored instant that may be missing."""
     return None if micros is None else to_instant(micros)
+
+
+def run_to_record(run: Run) -> dict[str, Any]:
+    """Return a run as plain values, quickly packed and unpacked; ``run_of_record`` reads them."""
+    record = {**run.__dict__, "state": run.state.value, "spec": run.spec.to_dict()}
+    for key in _INSTANTS:
+        record[key] = to_micros_or_none(record[key])
+    return record
+
+
+def run_of_record(record: Mapping[str, Any]) -> Run:
+    """Return the run that ``run_to_record`` wrote down."""
+    attributes = {**record, "state": State(record["state"]), "spec": JobSpec.from_dict(record["spec"])}
+    for key in _INSTANTS:
+        attributes[key] = to_instant_or_none(attributes[key])
+    return revived(Run, attributes)
 
 
 def attempt_to_record(attempt: Attempt) -> dict[str, Any]:
@@ -69,17 +87,20 @@ def attempt_to_record(attempt: Attempt) -> dict[str, Any]:
 
 def attempt_of(record: Mapping[str, Any]) -> Attempt:
     """Return the attempt that ``attempt_to_record`` wrote down."""
-    return Attempt(
-        number=record["number"],
-        lease=record["lease"],
-        runner=record["runner"],
-        started_at=to_instant(record["started_at"]),
-        finished_at=to_instant(record["finished_at"]),
-        outcome=_outcome_of(record),
-        stdout_bytes=record["stdout_bytes"],
-        stderr_bytes=record["stderr_bytes"],
-        cpu_seconds=record["cpu_seconds"],
-        max_rss_bytes=record["max_rss_bytes"],
+    return revived(
+        Attempt,
+        {
+            "number": record["number"],
+            "lease": record["lease"],
+            "runner": record["runner"],
+            "started_at": to_instant(record["started_at"]),
+            "finished_at": to_instant(record["finished_at"]),
+            "outcome": _outcome_of(record),
+            "stdout_bytes": record["stdout_bytes"],
+            "stderr_bytes": record["stderr_bytes"],
+            "cpu_seconds": record["cpu_seconds"],
+            "max_rss_bytes": record["max_rss_bytes"],
+        },
     )
 
 

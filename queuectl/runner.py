@@ -1,6 +1,6 @@
 """The runner: takes due runs, has them attempted, stores what became of them."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, Protocol
@@ -13,11 +13,11 @@ from queuectl.outcome import Released
 from queuectl.process import Interrupt
 from queuectl.rescue import Rescuer
 from queuectl.spool import Spool
-from queuectl.store import Store
+from queuectl.store import Settlement, Store
 
 _AHEAD_SECONDS: Final = 0.02  # what is claimed ahead starts within this time
 _MOST_AHEAD: Final = 64
-_LONGEST_GATHERING: Final = 0.005
+_LONGEST_GATHERING: Final = 0.010
 _TROUBLE_WAIT: Final = 1.0
 
 
@@ -89,7 +89,9 @@ class Runner:
                 now = self._clock()  # it takes time to end what a dead runner left, and a retry waits from its end
             with self._store.transaction():
                 stops = self._store.stops(self.id)
-                settled = list(self._settle(stops, now))
+                settled = self._store.settle(
+                    [self._decided(run, attempt, stops, now) for run, attempt in self._unsettled]
+                )
                 claimed = self._store.claim(limit=self._room(), runner=self.id, now=now)
         except (DatabaseBusy, DatabaseUnavailable) as error:
             self._reporter.troubled(error)
@@ -145,12 +147,9 @@ class Runner:
         for run in list(self._workers.in_flight.values()):
             self._workers.interrupt(run, interrupt)
 
-    def _settle(self, stops: dict[int, Stop], now: datetime) -> Iterator[tuple[Run, Run, Attempt]]:
-        for claimed, attempt in self._unsettled:
-            run = replace(claimed, stop=stops[claimed.number]) if claimed.number in stops else claimed
-            after = settle(run, attempt.outcome, now=now, jitter=self._chance())
-            if self._store.settle(run, after, attempt):
-                yield run, after, attempt
+    def _decided(self, run: Run, attempt: Attempt, stops: dict[int, Stop], now: datetime) -> Settlement:
+        claimed = replace(run, stop=stops[run.number]) if run.number in stops else run
+        return claimed, settle(claimed, attempt.outcome, now=now, jitter=self._chance()), attempt
 
     def _account(self, run: Run, after: Run, attempt: Attempt) -> None:
         match after.state:

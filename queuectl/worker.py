@@ -1,6 +1,7 @@
 """A worker process: takes runs from the channel, attempts them one after the other, answers by its line."""
 
 import contextlib
+import gc
 import os
 import pickle
 import select
@@ -13,6 +14,7 @@ from queuectl.environment import own_environment
 from queuectl.job import Run
 from queuectl.journal import Journal, file_line, hello, record_of
 from queuectl.process import adopt_orphans
+from queuectl.records import run_of_record
 from queuectl.spool import DEATH, Spool, wake_runners
 
 LARGEST_MESSAGE: Final = 1 << 20
@@ -48,6 +50,7 @@ def _adopt(line: socket.socket) -> None:
     for sig in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(sig, signal.SIG_IGN)
     adopt_orphans()
+    gc.freeze()  # what is there now stays; nobody need look through it again
 
 
 def _serve(channel: socket.socket, line: socket.socket, bench: Workbench) -> None:
@@ -80,5 +83,4 @@ def _take(channel: socket.socket) -> Run | None:
         return None
     if not message:
         raise ConnectionResetError
-    run: Run = pickle.loads(message)
-    return run
+    return run_of_record(pickle.loads(message))

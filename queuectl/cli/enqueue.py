@@ -1,5 +1,6 @@
 """`queuectl enqueue`: ad-hoc runs, one at a time or thousands in one transaction."""
 
+import gc
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -73,7 +74,11 @@ def enqueue(
     elif within is not None:
         due = now + timedelta(seconds=checked("--in", rules.duration, within))
     reader = _Reader(defaults, folder=checked("--cwd", rules.path, cwd or "."), due=due)
-    runs = list(reader.lines()) if command == ["-"] else [reader.run(command)]
+    if command == ["-"]:
+        gc.disable()  # nothing of a batch is garbage, and the process ends with it
+        runs = list(reader.lines())
+    else:
+        runs = [reader.run(command)]
     if id is not None:
         runs = [replace(runs[0], given_id=checked("--id", rules.run_id, id))]
     with store_of(settings, create=True) as store:
@@ -87,6 +92,8 @@ class _Reader:
 
     def __init__(self, defaults: dict[str, Any], *, folder: str, due: datetime) -> None:
         self._defaults = {**defaults, "cwd": str(Path.cwd() / folder)}
+        # What all command lines have in common is made once: a batch has many.
+        self._common = vars(JobSpec.from_dict({**self._defaults, "command": ""}))
         self._due = due
 
     def run(self, words: list[str]) -> NewRun:
@@ -109,7 +116,7 @@ class _Reader:
                 raise UsageError(f"line {number}: {error}; nothing was queued") from error
 
     def _of(self, command: str | tuple[str, ...]) -> NewRun:
-        return NewRun(spec=JobSpec.from_dict({**self._defaults, "command": command}), run_at=self._due)
+        return NewRun(spec=JobSpec(**{**self._common, "command": command}), run_at=self._due)
 
     def _from_json(self, text: str) -> NewRun:
         from queuectl.adhoc import parse_adhoc

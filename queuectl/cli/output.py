@@ -58,10 +58,13 @@ def print_error(error: QueuectlError) -> None:
 
 def paint(colour: str, text: str, stream: TextIO | None = None) -> str:
     """Return ``text`` in the colour of a word, if the stream is a terminal that wants colours."""
+    return f"\x1b[{_COLOURS[colour]}m{text}\x1b[0m" if is_colourful(stream) else text
+
+
+def is_colourful(stream: TextIO | None = None) -> bool:
+    """Whether a stream, stdout by default, is a terminal that wants colours."""
     stream = sys.stdout if stream is None else stream
-    if "NO_COLOR" in os.environ or os.environ.get("TERM") == "dumb" or not stream.isatty():
-        return text
-    return f"\x1b[{_COLOURS[colour]}m{text}\x1b[0m"
+    return stream.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
@@ -102,7 +105,7 @@ def ago(instant: datetime, now: datetime) -> str:
 
 def stamp(instant: datetime | None) -> str:
     """Return an instant in UTC to the second, a dash for none."""
-    return f"{instant:%Y-%m-%dT%H:%M:%SZ}" if instant else "-"
+    return instant.isoformat(timespec="seconds").replace("+00:00", "Z") if instant else "-"
 
 
 def _plain(value: Any) -> Any:

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Self
 
 from queuectl import clock
-from queuectl.cli.output import paint, stamp
+from queuectl.cli.output import is_colourful, paint, stamp
 from queuectl.durations import format_duration
 from queuectl.job import Attempt, Run, State
 from queuectl.runner import Tally
@@ -18,10 +18,12 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 
-def attempt_line(run: Run, after: Run, attempt: Attempt) -> str:
+def attempt_line(run: Run, after: Run, attempt: Attempt, *, in_colour: bool) -> str:
     """Return the line for an attempt that ended: when, what became of the run, which, how often, how long, why."""
     took = format_duration(attempt.duration.total_seconds())
-    line = f"{stamp(after.updated_at)}  {paint(after.state, f'{after.state:<9}')}  {run.id}  {visible(run_title(run))}"
+    state = f"{after.state.value:<9}"
+    state = paint(after.state, state) if in_colour else state
+    line = f"{stamp(after.updated_at)}  {state}  {run.id}  {visible(run_title(run))}"
     line += f"  attempt {attempt.number}/{run.max_attempts}  {took}"
     if after.reason:
         line += f"  {visible(after.reason)}"
@@ -37,11 +39,12 @@ class Lines:
 
     def __init__(self) -> None:
         self.is_gone = False
+        self._in_colour = is_colourful()  # asked once: to ask takes longer than the line
         self._lines: list[str] = []
 
     def settled(self, run: Run, after: Run, attempt: Attempt) -> None:
         """Note the line; it is printed with those of the same turn."""
-        self._lines.append(attempt_line(run, after, attempt) + "\n")
+        self._lines.append(attempt_line(run, after, attempt, in_colour=self._in_colour) + "\n")
 
     def troubled(self, error: Exception) -> None:
         """Say what keeps the runner from its work."""
@@ -84,7 +87,7 @@ class LiveView:
         """Print the line of an attempt above the view."""
         from rich.text import Text
 
-        self._console.print(Text.from_ansi(attempt_line(run, after, attempt)), soft_wrap=True)
+        self._console.print(Text.from_ansi(attempt_line(run, after, attempt, in_colour=True)), soft_wrap=True)
 
     def troubled(self, error: Exception) -> None:
         """Say what keeps the runner from its work."""

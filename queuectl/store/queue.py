@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from queuectl.errors import QueuectlError
-from queuectl.job import Attempt, NewRun, Run, Stop
+from queuectl.job import NewRun, Run, Stop
 from queuectl.outcome import Released
 from queuectl.records import (
     attempt_to_record,
@@ -15,8 +15,10 @@ from queuectl.records import (
     to_micros_or_none,
 )
 from queuectl.store.database import Database
-from queuectl.store.rows import run_of, spec_to_json
-from queuectl.store.values import Runner
+from queuectl.store.rows import run_of, spec_to_json, to_json
+from queuectl.store.values import Runner, Settlement
+
+_BATCH: Final = 100  # runs in one statement: more of them gain nothing, and are one text in memory
 
 
 class RunIdTaken(QueuectlError):
@@ -34,14 +36,14 @@ class Queue(Database):
 
         Raises RunIdTaken if a given id is in use.
         """
+        ids: list[str] = []
         with self.transaction():
-            ids = []
-            for run in runs:
-                if run.given_id is not None and self._all("run_by_given_id", {"id": run.given_id}):
-                    raise RunIdTaken(run.given_id)
-                number = self._insert_run(run, now=now)
-                ids.append(run.given_id or f"r{number}")
-            return ids
+            for begin in range(0, len(runs), _BATCH):
+                batch = runs[begin : begin + _BATCH]
+                self._refuse_taken([run.given_id for run in batch if run.given_id is not None])
+                numbers = self._insert_runs(batch, now=now)
+                ids += [run.given_id or f"r{number}" for run, number in zip(batch, numbers, strict=True)]
+        return ids
 
     def claim(self, *, limit: int, runner: int, now: datetime) -> list[Run]:
         """Take up to ``limit`` due runs: by priority (larger first), then time, then number."""
@@ -59,26 +61,18 @@ class Queue(Database):
         [(micros,)] = self._all("next_due")
         return to_instant_or_none(micros)
 
-    def settle(self, before: Run, after: Run, attempt: Attempt) -> bool:
-        """Store what became of a claimed run, and the attempt; False if the lease is no longer valid."""
+    def settle(self, ends: Sequence[Settlement]) -> list[Settlement]:
+        """Store what became of claimed runs, and the attempts; return those of which the lease was still valid."""
         with self.transaction():
-            settled = self._all(
-                "settle_run",
-                {
-                    "number": before.number,
-                    "lease": before.lease,
-                    "state": after.state,
-                    "attempts": after.attempts,
-                    "interruptions": after.interruptions,
-                    "run_at": to_micros(after.run_at),
-                    "reason": after.reason,
-                    "updated_at": to_micros(after.updated_at),
-                    "finished_at": to_micros_or_none(after.finished_at),
-                },
-            )
-            if settled and attempt.outcome != Released(began=False):  # else there was no attempt
-                self._all("insert_attempt", attempt_to_record(attempt) | {"run": before.number})
-            return bool(settled)
+            valid = set(self._many("settle_run", [_settled(before, after) for before, after, _ in ends]))
+            stored = [end for end in ends if (end[0].number, end[0].lease) in valid]
+            attempts = [
+                attempt_to_record(attempt) | {"run": before.number}
+                for before, _, attempt in stored
+                if attempt.outcome != Released(began=False)  # else there was no attempt
+            ]
+            self._many("insert_attempt", attempts)
+        return stored
 
     def change(self, before: Run, after: Run) -> bool:
         """Store a person's change of a run; False if it is no longer in the state that was decided on."""
@@ -143,17 +137,45 @@ class Queue(Database):
             for row in self._all("running_runners")
         ]
 
+    def _refuse_taken(self, given: Sequence[str]) -> None:
+        taken = {row[1] for row in self._many("run_by_given_id", [{"id": each} for each in given])}
+        for each in given:
+            if each in taken:
+                raise RunIdTaken(each)
+            taken.add(each)
+
     def _insert_run(self, run: NewRun, *, now: datetime, job: int | None = None) -> int:
-        row: dict[str, Any] = {
-            "given_id": run.given_id,
-            "job": job,
-            "state": run.state,
-            "priority": run.spec.priority,
-            "spec": spec_to_json(run.spec),
-            "run_at": to_micros(run.run_at),
-            "now": to_micros(now),
-            "finished_at": to_micros(now) if run.state.is_final else None,
-            "reason": run.reason,
-        }
-        [(number,)] = self._all("insert_run", row)
-        return int(number)
+        [number] = self._insert_runs([run], now=now, job=job)
+        return number
+
+    def _insert_runs(self, runs: Sequence[NewRun], *, now: datetime, job: int | None = None) -> list[int]:
+        """Insert runs and return their numbers, in the order of the runs."""
+        at = to_micros(now)
+        rows = [
+            (
+                run.given_id,
+                run.state,
+                run.spec.priority,
+                run.spec.to_dict(),
+                to_micros(run.run_at),
+                at if run.state.is_final else None,
+                run.reason,
+            )
+            for run in runs
+        ]
+        # RETURNING promises no order, but the numbers rise in that of the rows.
+        return sorted(number for (number,) in self._all("insert_runs", {"runs": to_json(rows), "job": job, "now": at}))
+
+
+def _settled(before: Run, after: Run) -> dict[str, Any]:
+    return {
+        "number": before.number,
+        "lease": before.lease,
+        "state": after.state,
+        "attempts": after.attempts,
+        "interruptions": after.interruptions,
+        "run_at": to_micros(after.run_at),
+        "reason": after.reason,
+        "updated_at": to_micros(after.updated_at),
+        "finished_at": to_micros_or_none(after.finished_at),
+    }

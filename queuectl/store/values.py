@@ -4,7 +4,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from queuectl.job import State
+from queuectl.job import Attempt, Run, State
+
+Settlement = tuple[Run, Run, Attempt]
+"""A run as it was claimed, as it stands after its attempt, and the attempt."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,5 +1,6 @@
 import json
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -63,6 +64,48 @@ def test_one_bad_line_of_standard_input_queues_nothing(queuectl):
 
     assert "line 2" in found.stderr
     assert "nothing was queued" in found.stderr
+    assert queuectl.json("list") == []
+
+
+def test_every_printed_id_is_that_of_its_line(queuectl):
+    expected = {}
+    for number in range(1, 251):
+        if number % 3 == 0:
+            expected[f"mine-{number}"] = ["echo", str(number)]
+        else:
+            expected[f"r{number}"] = f"echo {number}"
+    lines = [
+        command if isinstance(command, str) else json.dumps({"id": run_id, "command": command})
+        for run_id, command in expected.items()
+    ]
+
+    ids = queuectl("enqueue", "-", input="\n".join(lines)).stdout.split()
+
+    assert ids == list(expected)
+    assert {run["id"]: run["command"] for run in queuectl.json("list")} == expected
+
+
+def test_two_that_enqueue_many_at_once_are_told_the_ids_of_their_own_runs(queuectl):
+    def lines(who: str) -> str:
+        return "".join(f"echo {who} {number}\n" for number in range(1000))
+
+    with ThreadPoolExecutor(2) as both:
+        found = list(both.map(lambda who: queuectl("enqueue", "-", input=lines(who)).stdout.split(), "ab"))
+
+    commands = {run["id"]: run["command"] for run in queuectl.json("list")}
+    assert len(commands) == 2000
+    for who, ids in zip("ab", found, strict=True):
+        assert "".join(f"{commands[each]}\n" for each in ids) == lines(who)
+
+
+def test_a_bad_line_late_in_a_batch_is_named_and_queues_nothing(queuectl):
+    found = queuectl("enqueue", "-", input="true\n" * 300 + "\n" + '{"command": "", "prio": 1}\n', code=64)
+
+    assert found.stderr.splitlines()[:3] == [
+        "error: line 302: the run has 2 problems",
+        "  `command` must not be empty",
+        "  unknown key `prio`; nothing was queued",
+    ]
     assert queuectl.json("list") == []
 
 

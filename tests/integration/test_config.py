@@ -109,7 +109,7 @@ def test_every_value_knows_where_it_comes_from(folder):
 
 
 def test_an_empty_variable_and_what_jobs_are_told_set_nothing(folder):
-    told = {f"QUEUECTL_{name}": "1" for name in ("RUN_ID", "JOB", "MANIFEST", "ATTEMPT", "MAX_ATTEMPTS", "LOCK")}
+    told = {f"QUEUECTL_{name}": "1" for name in ("RUN_ID", "JOB", "MANIFEST", "ATTEMPT", "MAX_ATTEMPTS", "EXECUTION")}
 
     assert settings(folder, QUEUECTL_WORKERS="", QUEUECTL_DB="", **told) == settings(folder)
 

@@ -267,4 +267,4 @@ def test_answers_gather_for_a_common_commit_only_while_no_worker_idles(store, ma
         runner.round()
 
     assert len(executor.futures) > 40
-    assert 0 < runner.gathering() <= 0.005
+    assert 0 < runner.gathering() <= 0.010

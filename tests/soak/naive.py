@@ -69,7 +69,7 @@ class NaiveRunner:
             outcome=outcome,
         )
         after = settle(run, outcome, now=now, jitter=0)
-        if self._store.settle(run, after, attempt):
+        if self._store.settle([(run, after, attempt)]):
             sys.stdout.write(attempt_line(run, after, attempt) + "\n")
             sys.stdout.flush()
 

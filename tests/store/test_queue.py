@@ -32,6 +32,57 @@ def test_an_id_is_given_once_and_a_batch_that_has_it_twice_leaves_nothing(store)
     assert store.runs(RunFilter()) == []
 
 
+def test_many_runs_at_once_get_the_ids_and_numbers_of_their_order(store):
+    enqueue(store)
+    runs = [
+        NewRun(
+            spec=make_spec(command=f"echo {index}", priority=index % 3),
+            run_at=NOW + timedelta(seconds=index % 7),
+            given_id=f"mine-{index}" if index % 4 == 0 else None,
+        )
+        for index in range(350)
+    ]
+
+    ids = store.enqueue(runs, now=NOW)
+
+    assert ids == [run.given_id or f"r{number}" for number, run in enumerate(runs, start=2)]
+    stored = [store.run(each) for each in ids]
+    assert [run.number for run in stored] == list(range(2, 352))
+    assert [(run.spec, run.run_at) for run in stored] == [(run.spec, run.run_at) for run in runs]
+    assert store.counts()[State.PENDING] == 351
+
+
+@pytest.mark.parametrize("place", [1, 299])
+@pytest.mark.parametrize("other", [0, 298, None], ids=["far", "near", "stored"])
+def test_an_id_that_is_taken_leaves_nothing_of_many_runs(store, place, other):
+    enqueue(store, given_id="stored")
+    runs = [NewRun(spec=make_spec(), run_at=NOW, given_id=f"job-{index}") for index in range(300)]
+    taken = "stored" if other is None else f"job-{other}"
+    runs[place] = NewRun(spec=make_spec(), run_at=NOW, given_id=taken)
+
+    with pytest.raises(RunIdTaken, match=f"there is a run `{taken}` already"):
+        store.enqueue(runs, now=NOW)
+
+    assert [run.id for run in store.runs(RunFilter())] == ["stored"]
+
+
+def test_of_two_ids_that_are_taken_the_first_is_named(store):
+    enqueue(store, given_id="z")
+    runs = [NewRun(spec=make_spec(), run_at=NOW, given_id=each) for each in ("b", "b", "z")]
+
+    with pytest.raises(RunIdTaken, match="`b`"):
+        store.enqueue(runs, now=NOW)
+
+
+@pytest.mark.parametrize(
+    "text", ['"\\"', "a\tb\x01\x7f", "\u2028 é 漢 🜁", "{}[]:,'--", "\\u0041", "a\0b", " "], ids=ascii
+)
+def test_any_text_comes_back_as_it_was_put_in(store, text):
+    run = enqueue(store, command=(text, text), env={"A": text}, tags=(text,), timeout=1e-7, retries=0)
+
+    assert run.spec == make_spec(command=(text, text), env={"A": text}, tags=(text,), timeout=1e-7, retries=0)
+
+
 def test_the_number_of_a_purged_run_is_not_given_again(store):
     run = enqueue(store, retries=0)
     dead = finish(store, claim(store), Exited(1))
@@ -141,7 +192,7 @@ def test_a_lease_settles_once(store):
     run = claim(store)
     finish(store, run, Released())
 
-    assert not store.settle(run, settle(run, Exited(0), now=NOW, jitter=0), make_attempt(run))
+    assert not store.settle([(run, settle(run, Exited(0), now=NOW, jitter=0), make_attempt(run))])
     assert (store.run(run.id).state, len(store.attempts(run))) == (State.PENDING, 1)
 
 
@@ -151,7 +202,7 @@ def test_a_runner_that_lost_its_lease_cannot_settle_the_next_attempt(store):
     finish(store, lost, Released())
     claim(store)
 
-    assert not store.settle(lost, settle(lost, Exited(0), now=NOW, jitter=0), make_attempt(lost))
+    assert not store.settle([(lost, settle(lost, Exited(0), now=NOW, jitter=0), make_attempt(lost))])
     assert store.run(lost.id).state is State.PROCESSING
 
 

@@ -33,7 +33,7 @@ def claim(store: Store, runner: int | None = None, *, now: datetime = NOW) -> Ru
 def finish(store: Store, run: Run, outcome: Outcome | None = None, *, now: datetime = NOW) -> Run:
     """Settle a claimed run and return it as it is stored."""
     outcome = outcome or Exited(0)
-    assert store.settle(run, settle(run, outcome, now=now, jitter=0), make_attempt(run, outcome))
+    assert store.settle([(run, settle(run, outcome, now=now, jitter=0), make_attempt(run, outcome))])
     return store.run(run.id)
 
 

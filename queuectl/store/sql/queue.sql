@@ -1,8 +1,13 @@
--- name: insert_run
--- One new run; the number, and with it the id, is the database's to give.
+-- name: insert_runs
+-- New runs, from a JSON list of rows: [given_id, state, priority, spec, run_at, finished_at, reason]. Their numbers,
+-- and with them their ids, are the database's to give, and rise in the order of the list. Many rows in one statement
+-- take half the time of a statement for each.
 INSERT INTO runs (given_id, job, state, priority, spec, scheduled_at, run_at, created_at, updated_at,
                   finished_at, reason)
-VALUES (:given_id, :job, :state, :priority, :spec, :run_at, :run_at, :now, :now, :finished_at, :reason)
+SELECT value ->> 0, :job, value ->> 1, value ->> 2, value -> 3, value ->> 4, value ->> 4, :now, :now,
+       value ->> 5, value ->> 6
+  FROM json_each(:runs)
+ ORDER BY key
 RETURNING number;
 
 -- name: next_lease
@@ -42,7 +47,7 @@ UPDATE runs
    SET state = :state, attempts = :attempts, interruptions = :interruptions, run_at = :run_at, reason = :reason,
        updated_at = :updated_at, finished_at = :finished_at, lease = NULL, runner = NULL, stop = NULL
  WHERE number = :number AND state = 'processing' AND lease = :lease
-RETURNING number;
+RETURNING number, :lease;
 
 -- name: insert_attempt
 -- What an attempt was, written in the transaction that settles it.
