@@ -73,7 +73,7 @@ class Contest:
         process.wait()
         return taken
 
-    def queuectl(self, form: str) -> Callable[[], float]:
+    def queuectl(self, form: str, durability: str = "full") -> Callable[[], float]:
         def task() -> float:
             queue = self.folder / "queue.db"
             for old in self.folder.glob("queue.db*"):
@@ -86,11 +86,12 @@ class Contest:
                 stdout=subprocess.DEVNULL,
                 check=True,
             )
-            taken = _timed([QUEUECTL, "run", "--workers", str(WORKERS), "--drain", "--db", str(queue)])
+            environ = {**os.environ, "QUEUECTL_DURABILITY": durability}
+            drain = [QUEUECTL, "run", "--workers", str(WORKERS), "--drain", "--db", str(queue)]
+            taken = _timed(drain, env=environ)
             counts = subprocess.run([QUEUECTL, "status", "--json", "--db", str(queue)], capture_output=True, check=True)
             assert f'"completed": {self.runs}'.encode() in counts.stdout, counts.stdout
-            empty = _timed([QUEUECTL, "run", "--workers", str(WORKERS), "--drain", "--db", str(queue)])
-            return taken - empty
+            return taken - _timed(drain, env=environ)
 
         return task
 
@@ -108,6 +109,7 @@ def main(runs: int, rounds: int) -> None:
         for form in ("shell", "argv"):
             tasks[f"xargs -P{WORKERS}, {form}"] = contest.xargs(form)
             tasks[f"queuectl, {form}"] = contest.queuectl(form)
+        tasks["queuectl, shell, normal"] = contest.queuectl("shell", "normal")
         if shutil.which("parallel"):
             tasks["GNU parallel --joblog, shell"] = contest.parallel
         if importlib.util.find_spec("huey"):

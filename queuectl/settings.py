@@ -49,6 +49,7 @@ class Settings:
     workers: int
     drain_timeout: float
     busy_timeout: float
+    durability: str
     output_limit: int
     defaults: Mapping[str, Any]
     sources: Mapping[str, Source]

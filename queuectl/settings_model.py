@@ -14,8 +14,8 @@ from queuectl.durations import format_duration
 from queuectl.errors import UsageError
 from queuectl.faults import Fault, KeyPath, faults
 from queuectl.fields import BackoffBase, Duration, FilePath, Jitter, Priority, Program, Retries, TimeLimit
-from queuectl.rules import duration, not_as, shown, suggestion
-from queuectl.settings_table import BY_VARIABLE, PREFIX, SETTINGS, Setting
+from queuectl.rules import choice, duration, not_as, shown, suggestion
+from queuectl.settings_table import BY_VARIABLE, PREFIX, SETTINGS, Durability, Setting
 from queuectl.settings_text import from_text
 from queuectl.sizes import format_size, parse_size
 from queuectl.visible import visible
@@ -86,6 +86,7 @@ class SettingsFields(TypedDict, total=False):
     workers: Annotated[int, Strict(), Field(ge=1, le=256)]
     drain_timeout: Duration
     busy_timeout: Annotated[float, PlainValidator(_wait)]
+    durability: Annotated[Durability, PlainValidator(choice(Durability))]
     output_limit: Annotated[int, PlainValidator(_size)]
     defaults: DefaultsFields
 

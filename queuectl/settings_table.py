@@ -20,6 +20,14 @@ class Kind(StrEnum):
     DURATION = "duration"
     SIZE = "size"
     PROGRAM = "program and arguments"
+    WORD = "word"
+
+
+class Durability(StrEnum):
+    """What a power cut may cost."""
+
+    FULL = "full"
+    NORMAL = "normal"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +62,7 @@ SETTINGS: Final = (
     Setting("workers", Kind.WHOLE, 4, "how many attempts run at a time, 1 to 256"),
     Setting("drain_timeout", Kind.DURATION, 30.0, "how long running attempts may go on after SIGTERM or SIGINT"),
     Setting("busy_timeout", Kind.DURATION, 5.0, "how long to wait for another program's write, at most 1h"),
+    Setting("durability", Kind.WORD, Durability.FULL, "`full`: no commit is lost in a power cut; `normal`: some may"),
     Setting("output_limit", Kind.SIZE, 10 << 20, "how much is kept of each stream of an attempt, 1 KiB to 1 TiB"),
     Setting("defaults.priority", Kind.WHOLE, _SPEC.priority, "larger runs sooner, -1000 to 1000"),
     Setting("defaults.timeout", Kind.DURATION, _SPEC.timeout, "how long an attempt may take"),

@@ -3,6 +3,7 @@
 Every name is made of numbers that the queue gave; nothing that a person wrote becomes a path.
 """
 
+import itertools
 import os
 from contextlib import suppress
 from dataclasses import dataclass
@@ -21,6 +22,12 @@ class Spool:
     def root(self) -> str:
         """The folder itself."""
         return f"{self.database}.d"
+
+    def set_aside(self) -> None:
+        """Move away what a queue left whose database was deleted: a new one begins to count anew."""
+        free = (name for number in itertools.count(1) if not os.path.lexists(name := f"{self.root}.{number}"))
+        if os.path.lexists(self.root):
+            os.rename(self.root, next(free))
 
     def prepare(self) -> None:
         """Make the folders that are missing."""

@@ -19,6 +19,7 @@ SETTINGS_TEXT: Final = """\
 workers = 4                # attempts at a time
 # drain_timeout = "30s"    # for running attempts to finish in, after SIGTERM
 # busy_timeout = "5s"      # for another program's write
+# durability = "full"      # or "normal": a power cut may lose the latest commits
 # output_limit = "10 MiB"  # kept of each stream of an attempt
 
 [defaults]                 # for jobs that say nothing else

@@ -33,7 +33,7 @@ def open_store(db: Path | None) -> Store:
 
 def store_of(settings: Settings, *, create: bool = False) -> Store:
     """Open the queue that the settings lead to; only with ``create`` is one made that does not exist."""
-    return Store(settings.db, create=create, busy_timeout=settings.busy_timeout)
+    return Store(settings.db, create=create, busy_timeout=settings.busy_timeout, durability=settings.durability)
 
 
 def spool_of(store: Store) -> Spool:

@@ -11,6 +11,7 @@ import apsw
 
 from queuectl.errors import DatabaseBusy, DatabaseUnavailable, QueuectlError
 from queuectl.mounts import NETWORK, file_system
+from queuectl.spool import Spool
 from queuectl.store.statements import migrations, statements
 from queuectl.store.trouble import ELSEWHERE, explained, is_reading, refuse_truncated
 
@@ -29,10 +30,15 @@ class Database:
     cannot be opened or used.
     """
 
-    def __init__(self, path: Path, *, create: bool = True, busy_timeout: float = 5.0) -> None:
-        """Open the queue at ``path``; without ``create`` a missing one reads as empty and is not made."""
+    def __init__(self, path: Path, *, create: bool = True, busy_timeout: float = 5.0, durability: str = "full") -> None:
+        """Open the queue at ``path``; without ``create`` a missing one reads as empty and is not made.
+
+        With the ``durability`` "full" every commit is on the disk when it is acknowledged; with "normal" a power cut
+        may lose the latest, though never leave the file damaged.
+        """
         self.path = path
         self._busy_timeout = busy_timeout
+        self._durability = durability
         self._statements = statements()
         self._is_within = False
         where = str(path)
@@ -175,7 +181,7 @@ class Database:
         return explained(self.path, error, self._connection.system_errno)
 
     def _prepare(self) -> None:
-        self._execute("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON")
+        self._execute(f"PRAGMA synchronous = {self._durability}; PRAGMA foreign_keys = ON")
         steps = migrations()
         if self._version() == len(steps):
             return
@@ -183,6 +189,8 @@ class Database:
         with self.transaction():
             for number, step in enumerate(steps, start=1):
                 if number > self._version():  # asked again: another process may have been quicker
+                    if number == 1 and self._connection.filename:
+                        Spool(str(self.path)).set_aside()
                     self._execute(step)
                     self._execute(f"PRAGMA user_version = {number}")
             self._execute(f"PRAGMA application_id = {_APPLICATION_ID}")

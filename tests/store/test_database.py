@@ -9,6 +9,7 @@ import apsw
 import pytest
 
 from queuectl.errors import DatabaseBusy, DatabaseUnavailable, QueuectlError
+from queuectl.spool import Spool
 from queuectl.store import RunFilter, Store
 from queuectl.store.statements import statements
 from queuectl.store.trouble import explained
@@ -271,3 +272,30 @@ def _names(statement):
 def test_every_statement_says_what_it_is_for():
     for name, sql in statements().items():
         assert sql.startswith("--"), f"{name} has no line on what it is for"
+
+
+@pytest.mark.parametrize(("durability", "level"), [("full", 2), ("normal", 1)])
+def test_the_durability_is_that_of_sqlite_s_commits(tmp_path, durability, level):
+    with Store(tmp_path / "queue.db", durability=durability) as store:
+        assert store._execute("PRAGMA synchronous") == [(level,)]
+
+
+def test_a_new_queue_does_not_take_over_what_a_deleted_one_left(tmp_path):
+    path = tmp_path / "queue.db"
+    for _ in range(2):
+        with Store(path):
+            Spool(str(path)).prepare()
+        path.unlink()
+
+    with Store(path):
+        left = sorted(entry.name for entry in tmp_path.iterdir() if entry.is_dir())
+
+    assert left == ["queue.db.d.1", "queue.db.d.2"]
+
+
+def test_who_only_looks_for_a_queue_leaves_alone_what_a_deleted_one_left(tmp_path):
+    path = tmp_path / "queue.db"
+    Spool(str(path)).prepare()
+
+    with Store(path, create=False):
+        assert [entry.name for entry in tmp_path.iterdir()] == ["queue.db.d"]

@@ -18,6 +18,7 @@ VALUES = {
     "workers": st.integers(1, 256),
     "drain_timeout": st.floats(0, 1e7).map(lambda seconds: round(seconds, 3)),
     "busy_timeout": st.integers(0, 3600).map(float),
+    "durability": st.sampled_from(["full", "normal"]),
     "output_limit": st.integers(1 << 10, 1 << 40),
     "defaults.priority": st.integers(-1000, 1000),
     "defaults.timeout": st.integers(1, 10_000_000).map(float),
