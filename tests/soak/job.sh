@@ -33,6 +33,10 @@ case $1 in
   daemon)
     (setsid sh -c 'sleep 60 & exec sleep 60' &)
     ;;
+  closer) # a child that closes its descriptors, as Python's do, but for the lock of this test
+    "$SOAK_PYTHON" -c 'import subprocess; subprocess.Popen(["sleep", "60"], pass_fds=[9])' 2>&-
+    sleep "$2"
+    ;;
   stubborn)
     trap '' TERM
     sleep "$2"

@@ -52,7 +52,8 @@ _PATIENCE: Final = 10  # turns
 _ENDS_WITHIN: Final = 30.0
 _VICTIMS: Final = {"runner": 4, "worker": 6, "forkserver": 3, "job": 6}
 _KINDS: Final = {
-    "quick": 6, "output": 2, "sleep": 5, "once": 2, "flaky": 3, "fail": 1, "child": 2, "daemon": 2, "stubborn": 2,
+    "quick": 6, "output": 2, "sleep": 5, "once": 2, "flaky": 3, "fail": 1, "child": 2, "daemon": 2, "closer": 2,
+    "stubborn": 2,
 }  # fmt: skip
 
 
@@ -165,6 +166,7 @@ class Soak:
             "HOME": str(self.folder / "home"),
             "QUEUECTL_DB": str(self.database),
             "SOAK_FOLDER": str(self.folder),
+            "SOAK_PYTHON": sys.executable,
         }
 
     def run(self) -> Report:
@@ -344,7 +346,7 @@ class Soak:
                 self._troubles.append(f"runner {runner.name} did not end within {_ENDS_WITHIN:g} s of SIGTERM")
                 runner.process.kill()
                 code = runner.process.wait()
-            runner.asked_to_end = code in (0, -signal.SIGTERM)  # it may have been starting
+            runner.asked_to_end |= code in (0, -signal.SIGTERM)  # it may have been starting
             self._retire(runner)
 
     def _left_processes(self) -> list[str]:
