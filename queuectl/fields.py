@@ -16,7 +16,7 @@ from typing_extensions import TypedDict
 
 from queuectl import rules
 from queuectl.instants import time_zone
-from queuectl.job import RETRY_KEYS, JobSpec, Limits, OnInterrupt
+from queuectl.job import RETRY_KEYS, Catchup, JobSpec, Limits, OnInterrupt, Overlap
 from queuectl.retry import RetryPolicy
 
 Flag = Annotated[bool, Strict()]
@@ -61,6 +61,8 @@ class LimitFields(TypedDict, total=False):
     nice: Nice
 
 
+CatchupWord = Annotated[Catchup, PlainValidator(rules.choice(Catchup))]
+OverlapWord = Annotated[Overlap, PlainValidator(rules.choice(Overlap))]
 Interruption = Annotated[OnInterrupt, PlainValidator(rules.choice(OnInterrupt))]
 
 # A time may need the time zone that stands beside it: it is read when both are known.
@@ -97,7 +99,12 @@ class JobDefaults(SpecFields, total=False):
     """The keys of `[defaults]`: all that can be true of more than one job."""
 
     run_at: WrittenTime
+    schedule: Text
     timezone: TimeZone
+    catchup: CatchupWord
+    catchup_window: TimeLimit
+    overlap: OverlapWord
+    spread: Duration
     enabled: Flag
     revision: Revision
 

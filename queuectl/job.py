@@ -5,7 +5,7 @@ All of them are frozen; a change makes a copy.
 
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Self
 
@@ -14,6 +14,9 @@ from queuectl.outcome import Outcome
 from queuectl.retry import RetryPolicy
 
 DEFAULT_SHELL = ("/bin/sh", "-c")
+
+HELD = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+"""The time of a run that waits for the one before it; the end of that one brings it forward."""
 
 
 class State(StrEnum):
@@ -43,6 +46,23 @@ class OnInterrupt(StrEnum):
 
     RETRY = "retry"
     FAIL = "fail"
+
+
+class Catchup(StrEnum):
+    """Which of the slots run that were due while no runner was there."""
+
+    LATEST = "latest"
+    NONE = "none"
+    ALL = "all"
+
+
+class Overlap(StrEnum):
+    """What becomes of a slot that is due while a run of its job is not over; waiting for a retry is not over."""
+
+    SKIP = "skip"  # it is recorded as skipped
+    QUEUE = "queue"  # its run waits for the one before
+    ALLOW = "allow"  # both run
+    REPLACE = "replace"  # the one before is cancelled, and its run follows when that is over
 
 
 class Stop(StrEnum):
@@ -128,18 +148,53 @@ class JobSpec:
         return revived(cls, {**_SPEC_DEFAULTS, **given, "retry": RetryPolicy(**retry) if retry else _NO_RETRY_KEYS})
 
 
+@dataclass(frozen=True, kw_only=True)
+class Recurrence:
+    """When a recurring job is due, and what becomes of slots that cannot run at their time.
+
+    ``schedule`` is a cron expression or macro, read in ``timezone``. Slots older than ``catchup_window`` seconds are
+    not caught up; each run starts a delay below ``spread`` seconds after its slot, which is fixed for each job.
+    """
+
+    schedule: str
+    timezone: str = "UTC"
+    catchup: Catchup = Catchup.LATEST
+    catchup_window: float | None = None
+    overlap: Overlap = Overlap.SKIP
+    spread: float = 0.0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all keys, under their manifest names."""
+        return {f.name: getattr(self, f.name) for f in fields(self)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Return the recurrence that ``to_dict`` gave ``values`` for."""
+        words = {"catchup": Catchup(values["catchup"]), "overlap": Overlap(values["overlap"])}
+        return cls(**{**values, **words})
+
+    @property
+    def times(self) -> tuple[str, str]:
+        """What decides when the slots are."""
+        return self.schedule, self.timezone
+
+
+RECURRENCE_KEYS = tuple(f.name for f in fields(Recurrence))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """A unit of work that a manifest declares.
 
-    ``run_at`` is when a one-shot job is due; a different ``run_at`` or ``revision`` makes it a new
-    occurrence, which runs again.
+    A job with a ``recurrence`` runs again and again. Else it is a one-shot: ``run_at`` is when that is due, and a
+    different ``run_at`` or ``revision`` makes it a new occurrence, which runs again.
     """
 
     manifest: str
     name: str
     spec: JobSpec
     run_at: datetime | None = None
+    recurrence: Recurrence | None = None
     enabled: bool = True
     revision: int = 1
     renamed_from: str | None = field(default=None, compare=False)
@@ -170,10 +225,14 @@ class Manifest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewRun:
-    """A run that is to be put into the queue; ``given_id`` is the id a person chose, if any."""
+    """A run that is to be put into the queue; ``given_id`` is the id a person chose, if any.
+
+    ``slot`` is the slot of a recurring job that it accounts for, which need not be the time when it may be claimed.
+    """
 
     spec: JobSpec
     run_at: datetime
+    slot: datetime | None = None
     given_id: str | None = None
     state: State = State.PENDING
     reason: str | None = None
@@ -183,10 +242,10 @@ class NewRun:
 class Run:
     """One occurrence in the queue.
 
-    ``scheduled_at`` is when it was to run in the first place; ``run_at`` is when it may next be
-    claimed. ``attempts`` counts the charged attempts, the present one included; ``interruptions`` those that were
-    lost, which are not charged. ``lease`` is the right to
-    settle the run; it changes with every claim. ``stop`` asks the runner to end the present attempt,
+    ``scheduled_at`` is when it was to run in the first place; ``run_at`` is when it may next be claimed, ``HELD`` if
+    it waits for the run before it. ``slot`` is the slot that it accounts for, if any. ``attempts`` counts the charged
+    attempts, the present one included; ``interruptions`` those that were lost, which are not charged. ``lease`` is the
+    right to settle the run; it changes with every claim. ``stop`` asks the runner to end the present attempt,
     or not to try again after it.
     """
 
@@ -207,6 +266,12 @@ class Run:
     lease: int | None = None
     runner: int | None = None
     stop: Stop | None = None
+    slot: datetime | None = None
+
+    @property
+    def is_held(self) -> bool:
+        """Whether it waits until the run before it is over."""
+        return self.run_at == HELD
 
     @property
     def manifest(self) -> str | None:
@@ -253,7 +318,7 @@ class Attempt:
         return max(self.finished_at - self.started_at, timedelta(0))
 
 
-DURATION_KEYS = frozenset({"timeout", "grace_period", "retry_delay", "backoff_max"})
+DURATION_KEYS = frozenset({"timeout", "grace_period", "retry_delay", "backoff_max", "catchup_window", "spread"})
 RETRY_KEYS = tuple(f.name for f in fields(RetryPolicy))
 
 

@@ -55,13 +55,21 @@ class MainLoop:
     """One runner on this machine, from its registration to its end."""
 
     def __init__(
-        self, store: Store, audience: Audience, *, workers: int, output_limit: int, drain_timeout: float
+        self,
+        store: Store,
+        audience: Audience,
+        *,
+        workers: int,
+        output_limit: int,
+        drain_timeout: float,
+        has_schedule: bool = True,
     ) -> None:
         self._store = store
         self._audience = audience
         self._size = workers
         self._output_limit = output_limit
         self._drain_timeout = drain_timeout
+        self._has_schedule = has_schedule
         self._signals: list[int] = []
         self._heeded = 0
         self._release_at: float | None = None
@@ -131,6 +139,7 @@ class MainLoop:
                 clock=clock.now,
                 chance=random.random,
                 reporter=self._audience,
+                has_schedule=self._has_schedule,
             )
             yield runner, pool, presence, clockwork, selector
 

@@ -7,10 +7,12 @@ from typing import Any, Final
 from queuectl.faults import Fault, KeyPath, named
 from queuectl.fields import clashing_exit_codes, merge, to_spec
 from queuectl.instants import to_instant
-from queuectl.job import Job
+from queuectl.job import RECURRENCE_KEYS, Catchup, Job, Overlap, Recurrence
 from queuectl.manifest_keys import DEFAULTS_WORDS, ManifestFields, broken_keys, job_words
 from queuectl.rules import shown
+from queuectl.schedule import parse_schedule
 
+_WITH_SCHEDULE: Final = frozenset(RECURRENCE_KEYS) - {"schedule", "timezone"}
 _ZONE_HINT: Final = 'or say where it holds: `timezone = "Europe/Berlin"`'
 
 
@@ -39,6 +41,7 @@ def declared_jobs(
                 name=name,
                 spec=to_spec(keys.merged, folder=folder),
                 run_at=keys.run_at(),
+                recurrence=keys.recurrence(),
                 enabled=keys.merged.get("enabled", True),
                 revision=keys.merged.get("revision", 1),
                 renamed_from=keys.merged.get("renamed_from"),
@@ -99,6 +102,32 @@ class _Keys:
             # Only a time without an offset has a hint.
             self._refuse("run_at", str(error), hint=_ZONE_HINT if getattr(error, "hint", None) else None)
             return None
+
+    def recurrence(self) -> Recurrence | None:
+        """Return when and how the job recurs, if a schedule is written."""
+        keys = {key: self.merged[key] for key in RECURRENCE_KEYS if key in self.merged}
+        if "schedule" not in keys:
+            for key in self._written.keys() & _WITH_SCHEDULE:
+                self._refuse(key, "needs a `schedule`")
+            return None
+        if "run_at" in self.merged:
+            self._refuse("run_at", "cannot stand beside `schedule`", hint="a job is due once or again and again")
+        if "revision" in self._written:
+            self._refuse("revision", "cannot stand beside `schedule`", hint="a recurring job runs again by itself")
+        recurrence = Recurrence(**keys)
+        if recurrence.catchup is Catchup.ALL and recurrence.overlap in (Overlap.SKIP, Overlap.REPLACE):
+            hint = 'add `overlap = "queue"` or `overlap = "allow"`'
+            sentence = f'is "all", but `overlap` is "{recurrence.overlap}": of several slots only one would run'
+            self._refuse("catchup", sentence, hint=hint)
+        if recurrence.catchup is Catchup.NONE and recurrence.catchup_window is not None:
+            self._refuse("catchup_window", 'has nothing to limit: `catchup` is "none"')
+        if self._is_lost("timezone"):
+            return recurrence
+        try:
+            parse_schedule(recurrence.schedule, zone=recurrence.timezone)
+        except ValueError as error:
+            self._refuse("schedule", str(error), hint=getattr(error, "hint", None))
+        return recurrence
 
     def _is_lost(self, key: str) -> bool:
         return ("jobs", self._name, key) in self._lost or ("defaults", key) in self._lost

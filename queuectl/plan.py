@@ -3,14 +3,14 @@
 Pure: the caller passes in both sides and the time, and carries the plan out.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, TypedDict
 
 from queuectl.errors import OwnedElsewhere, RemovalRefused
-from queuectl.job import Job, Manifest, NewRun, Run, State
+from queuectl.job import RECURRENCE_KEYS, Job, Manifest, NewRun, Run, State
 from queuectl.lifecycle import MISSED, miss, refresh, requeue, reschedule, withdraw
 
 MISSED_AFTER = timedelta(hours=24)
@@ -38,6 +38,7 @@ class StoredJob:
 
     id: int
     job: Job
+    next_slot: datetime | None = None
     latest: Run | None = None
 
 
@@ -54,8 +55,9 @@ class FieldChange:
 class Change:
     """One line of a plan.
 
-    ``new_run`` is put into the queue; ``changed_run`` is what the newest run becomes. ``note`` says
-    either in words, ``warning`` what a person should know before it happens.
+    ``new_run`` is put into the queue; ``changed_run`` is what the newest run becomes. With ``moves_slot`` the slots of
+    a recurring job begin anew with ``next_slot``, or end if that is None. ``note`` says what happens in words,
+    ``warning`` what a person should know before it does.
     """
 
     action: Action
@@ -64,6 +66,8 @@ class Change:
     fields: tuple[FieldChange, ...] = ()
     new_run: NewRun | None = None
     changed_run: Run | None = None
+    moves_slot: bool = False
+    next_slot: datetime | None = None
     note: str = ""
     warning: str = ""
 
@@ -131,11 +135,13 @@ def plan(
     owners: Mapping[str, str],
     *,
     now: datetime,
+    first_slot: Callable[[Job, datetime], datetime | None] = lambda _job, _now: None,
     prune: bool = True,
 ) -> Plan:
     """Return what makes ``stored`` (jobs by manifest name) like ``declared``.
 
-    ``owners`` maps manifest names to the files that own them. Without ``prune``, stored jobs that
+    ``owners`` maps manifest names to the files that own them; ``first_slot`` knows when a job that recurs is due
+    first after a time. Without ``prune``, stored jobs that
     are not declared stay as they are. Only jobs of the declared manifests are ever touched.
     """
     return Plan(
@@ -143,7 +149,10 @@ def plan(
             ManifestPlan(
                 manifest=manifest,
                 owner=owners.get(manifest.name),
-                changes=tuple(_changes(manifest, stored.get(manifest.name, ()), now, prune=prune)),
+                changes=tuple(
+                    _with_slot(change, first_slot, now)
+                    for change in _changes(manifest, stored.get(manifest.name, ()), now, prune=prune)
+                ),
             )
             for manifest in declared
         )
@@ -164,6 +173,22 @@ def _changes(manifest: Manifest, stored: Sequence[StoredJob], now: datetime, *, 
     if prune:
         for known in left.values():
             yield _remove(known, now)
+
+
+def _with_slot(change: Change, first_slot: Callable[[Job, datetime], datetime | None], now: datetime) -> Change:
+    """Return the change with the slot that it makes the next one: a new schedule never fires the past."""
+    if change.action is Action.REMOVE or not change.writes:
+        return change
+    if _slots_of(change.job) == (_slots_of(change.stored.job) if change.stored else None):
+        return change
+    slot = first_slot(change.job, now)
+    first = f"next slot {slot:%Y-%m-%d %H:%M:%S} UTC" if slot else ""
+    return replace(change, moves_slot=True, next_slot=slot, note="; ".join(filter(None, (first, change.note))))
+
+
+def _slots_of(job: Job) -> tuple[str, str] | None:
+    """Return what decides when the slots of a job are; None if it has none."""
+    return job.recurrence.times if job.recurrence and job.enabled else None
 
 
 def _create(job: Job, now: datetime) -> Change:
@@ -201,11 +226,13 @@ class _Effects(TypedDict, total=False):
 def _effects(job: Job, known: StoredJob, changed: set[str], now: datetime) -> _Effects:
     """Return what a changed job means for its newest run."""
     run = known.latest
-    is_new = job.occurrence != known.job.occurrence
+    is_new = job.occurrence != known.job.occurrence or bool(known.job.recurrence)
     if run is None:
         return _occurrence(job, now)
     if not job.enabled:
         return _disabled(run, now)
+    if job.recurrence:
+        return _recurring(job, known, run, now)
     if run.state is State.PROCESSING and is_new:
         return _occurrence(job, now) | {"note": "running: a new run is queued beside it"}
     if run.state is State.PROCESSING:
@@ -220,6 +247,16 @@ def _effects(job: Job, known: StoredJob, changed: set[str], now: datetime) -> _E
     if run.state is State.DEAD and changed & _CURES:
         return {"changed_run": requeue(run, job.spec, now=now), "note": "requeue: the dead run is tried again"}
     return {"note": f"({run.state}; will not run again)"}
+
+
+def _recurring(job: Job, known: StoredJob, run: Run, now: datetime) -> _Effects:
+    """Return what a change of a recurring job means for its newest run: nothing is run for it but at its slots."""
+    if run.state.is_final:
+        return {}
+    if not known.job.recurrence:
+        return {"changed_run": withdraw(run, now=now), "note": f"its {run.state} run is withdrawn"}
+    note = "running: this attempt keeps its spec" if run.state is State.PROCESSING else "what waits takes the new spec"
+    return {"changed_run": refresh(run, job.spec, now=now), "note": note}
 
 
 def _disabled(run: Run, now: datetime) -> _Effects:
@@ -240,6 +277,8 @@ def _occurrence(job: Job, now: datetime) -> _Effects:
     """Return what a new occurrence of a one-shot job does: run, wait, or be recorded as missed."""
     if not job.enabled:
         return {"note": "disabled, will not run"}
+    if job.recurrence:
+        return {}
     due = job.run_at or now
     late = now - due
     if late >= MISSED_AFTER:
@@ -259,7 +298,7 @@ def _spoken(late: timedelta) -> str:
 
 
 def _field_changes(old: Job, new: Job) -> tuple[FieldChange, ...]:
-    if old.spec == new.spec and old.occurrence == new.occurrence and old.enabled == new.enabled:
+    if replace(new, manifest=old.manifest, name=old.name) == old:
         return ()
     before, after = _flat(old), _flat(new)
     return tuple(FieldChange(key=key, old=before[key], new=after[key]) for key in after if before[key] != after[key])
@@ -270,7 +309,8 @@ def _flat(job: Job) -> dict[str, Any]:
     values = {f.name: getattr(job.spec, f.name) for f in fields(job.spec) if f.name != "retry"}
     values |= {f.name: getattr(job.spec.retry, f.name) for f in fields(job.spec.retry)}
     values["limits"] = job.spec.limits.to_dict()
-    return values | {"run_at": job.run_at, "enabled": job.enabled, "revision": job.revision}
+    recurrence = job.recurrence.to_dict() if job.recurrence else dict.fromkeys(RECURRENCE_KEYS)
+    return values | recurrence | {"run_at": job.run_at, "enabled": job.enabled, "revision": job.revision}
 
 
 def refused(plan: Plan, *, allow_remove: int, adopt: bool) -> OwnedElsewhere | RemovalRefused | None:

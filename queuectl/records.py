@@ -12,7 +12,7 @@ from queuectl.job import Attempt, JobSpec, Run, State
 from queuectl.outcome import Cancelled, Exited, Lost, Outcome, Released, Signalled, TimedOut
 
 _NOT_BEGUN = "not begun"
-_INSTANTS = ("scheduled_at", "run_at", "created_at", "updated_at", "started_at", "finished_at")
+_INSTANTS = ("scheduled_at", "run_at", "created_at", "updated_at", "started_at", "finished_at", "slot")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 

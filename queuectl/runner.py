@@ -12,6 +12,7 @@ from queuectl.lifecycle import settle
 from queuectl.outcome import Released
 from queuectl.process import Interrupt
 from queuectl.rescue import Rescuer
+from queuectl.slots import fire
 from queuectl.spool import Spool
 from queuectl.store import Settlement, Store
 
@@ -57,6 +58,7 @@ class Runner:
         clock: Callable[[], datetime],
         chance: Callable[[], float],
         reporter: Reporter,
+        has_schedule: bool = True,
     ) -> None:
         self.id = id
         self.tally = Tally()
@@ -68,6 +70,7 @@ class Runner:
         self._clock = clock
         self._chance = chance
         self._reporter = reporter
+        self._has_schedule = has_schedule
         self._unsettled: list[tuple[Run, Attempt]] = []
         self._told: set[str] = set()  # executions that were told to stop
         self._seconds_a_run = 1.0  # a running mean
@@ -76,7 +79,7 @@ class Runner:
         """Do what there is to do now: settle, claim, start, pass on what people asked for.
 
         With ``beat`` the runner also says that it lives, with ``rescue`` it sees to the runs of those that do not.
-        Returns when the next waiting run is due, None if none waits or there is no worker free for it.
+        Returns when the next slot or waiting run is due, None if there is none, or no worker free for it.
         """
         # Settle before claiming: a finished run frees the worker we are about to count.
         self._unsettled += self._workers.collect()
@@ -92,6 +95,8 @@ class Runner:
                 settled = self._store.settle(
                     [self._decided(run, attempt, stops, now) for run, attempt in self._unsettled]
                 )
+                if self._has_schedule and not self.is_stopping:
+                    self._fire_slots(now)
                 claimed = self._store.claim(limit=self._room(), runner=self.id, now=now)
         except (DatabaseBusy, DatabaseUnavailable) as error:
             self._reporter.troubled(error)
@@ -111,7 +116,9 @@ class Runner:
         try:
             if bury:
                 self.is_rescuing = not self._rescuer.bury(now=now)
-            return self._store.next_due() if self._room() else None
+            next_slot = self._store.next_slot() if self._has_schedule else None
+            times = [next_slot, self._store.next_due() if self._room() else None]
+            return min((time for time in times if time is not None), default=None)
         except (DatabaseBusy, DatabaseUnavailable) as error:
             self._reporter.troubled(error)
             return now + timedelta(seconds=_TROUBLE_WAIT)
@@ -146,6 +153,19 @@ class Runner:
         """End what is under way and give it back: RELEASE within its grace period, KILL at once."""
         for run in list(self._workers.in_flight.values()):
             self._workers.interrupt(run, interrupt)
+
+    def _fire_slots(self, now: datetime) -> None:
+        """Account for the slots that have come, each exactly once whoever else ticks."""
+        due = self._store.due_jobs(now=now)
+        pauses = self._store.pauses(since=min(job.next_slot for job in due)) if due else []
+        for each in due:
+            firing = fire(each.job, each.next_slot, now, is_unfinished=each.is_unfinished, pauses=pauses)
+            caught_up = firing.caught_up
+            folded = None
+            if caught_up.first_folded and caught_up.last_folded:
+                folded = (caught_up.first_folded, caught_up.last_folded, caught_up.folded)
+            after = caught_up.next_slot
+            self._store.fire(each, firing.runs, after=after, replaces=firing.replaces, folded=folded, now=now)
 
     def _decided(self, run: Run, attempt: Attempt, stops: dict[int, Stop], now: datetime) -> Settlement:
         claimed = replace(run, stop=stops[run.number]) if run.number in stops else run

@@ -6,7 +6,6 @@ Nothing here reads a clock: instants come in and go out in UTC. From outside com
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
 from functools import lru_cache
 from itertools import islice, pairwise
 from typing import TYPE_CHECKING, Final, Literal
@@ -19,15 +18,6 @@ from queuectl.instants import FIRST_YEAR, LAST_YEAR, time_zone
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
-ON_TIME: Final = timedelta(seconds=60)
-"""A slot that is not older is not late: a runner may have been busy, restarted or asleep for moments."""
-
-MOST_CAUGHT_UP: Final = 100
-"""How many slots, the newest, run after a downtime if all shall."""
-
-MOST_RECORDED: Final = 10_000
-"""How many due slots, the newest, are returned one by one."""
-
 YEARS_AHEAD: Final = 10
 """How far warnings look for changes of the clocks."""
 
@@ -37,36 +27,6 @@ _DAY, _MINUTE, _SECOND = timedelta(days=1), timedelta(minutes=1), timedelta(seco
 _INSTANT = timedelta.resolution
 _CORRECTION = timedelta(hours=3)  # clocks that change by more were wrong before
 _MOST_INTERVALS = 1000
-
-
-class Catchup(StrEnum):
-    """Which of the slots run that were due while no runner was there."""
-
-    LATEST = "latest"
-    NONE = "none"
-    ALL = "all"
-
-
-@dataclass(frozen=True, slots=True)
-class Due:
-    """A slot whose time has come: it runs if there is no reason why it does not."""
-
-    slot: datetime
-    reason: Literal["missed", "coalesced"] | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CaughtUp:
-    """The slots that are due, in order, and the first one that is not.
-
-    Of more than ``MOST_RECORDED`` the older are not among them: how many, is ``folded``; none of those runs.
-    """
-
-    due: tuple[Due, ...] = ()
-    next_slot: datetime | None
-    folded: int = 0
-    first_folded: datetime | None = None
-    last_folded: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,25 +155,6 @@ def parse_schedule(written: object, *, zone: str | None = None) -> Schedule:
     return Schedule(expression, known_zone, meaning)
 
 
-def catch_up(
-    schedule: Schedule, next_slot: datetime, now: datetime, *, catchup: Catchup, window: float | None = None
-) -> CaughtUp:
-    """Return what becomes of the slots from ``next_slot``, the first that was not looked at before, up to now.
-
-    Slots that are older than ``window``, in seconds, do not run; one that is on time always counts.
-    """
-    if next_slot > now:
-        return CaughtUp(next_slot=next_slot)
-    slots, count, last_folded = _newest(schedule, next_slot, now)
-    return CaughtUp(
-        due=tuple(_judged(slots, now, catchup, window)),
-        next_slot=schedule.after(now),
-        folded=count - len(slots),
-        first_folded=next_slot if last_folded else None,
-        last_folded=last_folded,
-    )
-
-
 def spread_delay(job: str, spread: float) -> timedelta:
     """Return how long after its slots a job of this full name runs: whole seconds below ``spread``, always the same."""
     from hashlib import blake2b
@@ -232,34 +173,6 @@ def _interval(written: str) -> timedelta:
     if interval < _SECOND:
         raise ValueError(f"has an `@every` that must be at least 1s: {rules.shown(written)}")
     return interval
-
-
-def _newest(schedule: Schedule, first: datetime, now: datetime) -> tuple[list[datetime], int, datetime | None]:
-    """Return the newest slots from ``first`` to now, how many there are in all, and the last that is not returned."""
-    count = 1 + schedule.count(first, now)
-    if count <= MOST_RECORDED:
-        return [first, *schedule.slots(first, now)], count, None
-    span = _MINUTE
-    while schedule.count(now - span, now) <= MOST_RECORDED and now - span > first:
-        span *= 2
-    slots = list(schedule.slots(max(now - span, first), now))
-    return slots[-MOST_RECORDED:], count, slots[-MOST_RECORDED - 1] if len(slots) > MOST_RECORDED else first
-
-
-def _judged(slots: list[datetime], now: datetime, catchup: Catchup, window: float | None) -> Iterator[Due]:
-    """Yield each slot with what becomes of it."""
-    oldest = slots[0] if window is None else now - max(timedelta(seconds=window), ON_TIME)
-    if catchup is Catchup.NONE:
-        oldest = now - ON_TIME
-    elif catchup is Catchup.ALL:
-        oldest = max(oldest, slots[-MOST_CAUGHT_UP:][0])
-    for slot in slots:
-        if slot < oldest:
-            yield Due(slot, "missed")
-        elif catchup is Catchup.LATEST and slot is not slots[-1]:
-            yield Due(slot, "coalesced")
-        else:
-            yield Due(slot)
 
 
 def _ranges(

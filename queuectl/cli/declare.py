@@ -50,12 +50,13 @@ def plan(
 ) -> None:
     """Show what apply would change, and write nothing."""
     from queuectl.manifest import load
+    from queuectl.slots import first_slot
 
     settings = read_settings(db)
     manifests = load(paths, defaults=settings.defaults)
     with store_of(settings) as store, store.snapshot():
         stored = store.stored_jobs(manifest.name for manifest in manifests)
-        found = make_plan(manifests, stored, store.owners(), now=clock.now(), prune=not no_prune)
+        found = make_plan(manifests, stored, store.owners(), now=clock.now(), first_slot=first_slot, prune=not no_prune)
     _print(found, json=json)
     _exit(found, detailed=detailed_exitcode)
 
@@ -78,6 +79,7 @@ def apply(
         return
     from queuectl.author import author_of
     from queuectl.manifest import load
+    from queuectl.slots import first_slot
 
     settings = read_settings(db)
     manifests = load(paths, defaults=settings.defaults)
@@ -87,7 +89,7 @@ def apply(
         with store.transaction():
             now = clock.now()
             stored = store.stored_jobs(manifest.name for manifest in manifests)
-            found = make_plan(manifests, stored, store.owners(), now=now, prune=not no_prune)
+            found = make_plan(manifests, stored, store.owners(), now=now, first_slot=first_slot, prune=not no_prune)
             refusal = refused(found, allow_remove=allow_remove, adopt=adopt)
             number = None if refusal else store.apply(found, author=author, now=now)
         wake_runners(spool_of(store))

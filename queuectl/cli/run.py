@@ -25,6 +25,7 @@ def run(
         str | None,
         typer.Option(help="How long attempts may go on after SIGTERM.", metavar="DURATION", show_default="30s"),
     ] = None,
+    no_schedule: Annotated[bool, typer.Option("--no-schedule", help="Leave slots to other runners.")] = False,
     db: Db = None,
 ) -> None:
     """Claim due runs and execute them.
@@ -52,6 +53,7 @@ def run(
             workers=workers or settings.workers,
             output_limit=settings.output_limit,
             drain_timeout=patience,
+            has_schedule=not no_schedule,
         )
         until = Until.DRAINED if drain else Until.DONE if once else Until.STOPPED
         tally, stopped_by = loop.run(until)

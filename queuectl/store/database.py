@@ -187,12 +187,12 @@ class Database:
             return
         self._use_wal()
         with self.transaction():
-            for number, step in enumerate(steps, start=1):
-                if number > self._version():  # asked again: another process may have been quicker
-                    if number == 1 and self._connection.filename:
-                        Spool(str(self.path)).set_aside()
-                    self._execute(step)
-                    self._execute(f"PRAGMA user_version = {number}")
+            done = self._version()  # asked again: another process may have been quicker
+            if done == 0 and self._connection.filename:
+                Spool(str(self.path)).set_aside()
+            for step in steps[done:]:
+                self._execute(step)
+            self._execute(f"PRAGMA user_version = {len(steps)}")
             self._execute(f"PRAGMA application_id = {_APPLICATION_ID}")
 
     def _use_wal(self) -> None:

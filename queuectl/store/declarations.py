@@ -5,11 +5,12 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from queuectl.job import Job
+from queuectl.job import Job, Recurrence, Run
+from queuectl.lifecycle import refresh, withdraw
 from queuectl.plan import Action, Change, Plan, StoredJob
 from queuectl.records import to_instant, to_instant_or_none, to_micros, to_micros_or_none
 from queuectl.store.queue import Queue
-from queuectl.store.rows import run_of, spec_from_json, spec_to_json
+from queuectl.store.rows import run_of, spec_from_json, spec_to_json, to_json
 from queuectl.store.values import Apply, Author
 
 
@@ -80,12 +81,28 @@ class Declarations(Queue):
             self._all("remove_job", {"id": stored.id, "now": to_micros(now)})
         else:
             job_id = self._put_job(change, now)
+            if change.moves_slot:
+                self._all("move_slot", {"id": job_id, "next_slot": to_micros_or_none(change.next_slot)})
             if change.new_run is not None:
                 self._insert_run(change.new_run, job=job_id, now=now)
         if change.changed_run is not None:
             assert stored is not None
             assert stored.latest is not None
             self.change(stored.latest, change.changed_run)
+        if stored is not None and stored.job.recurrence:
+            self._change_others(stored, change, now)
+
+    def _change_others(self, stored: StoredJob, change: Change, now: datetime) -> None:
+        """Do to the runs before the newest one, of a recurring job, what becomes of that."""
+        is_wanted = change.action is not Action.REMOVE and change.job.enabled and change.job.recurrence
+        for run in self.unfinished_runs(stored.id):
+            if stored.latest is None or run.number < stored.latest.number:
+                after = refresh(run, change.job.spec, now=now) if is_wanted else withdraw(run, now=now)
+                self.change(run, after)
+
+    def unfinished_runs(self, job: int) -> list[Run]:
+        """Return the runs of a job that are not over, oldest first."""
+        return [run_of(row) for row in self._all("unfinished_runs", {"job": job})]
 
     def _put_job(self, change: Change, now: datetime) -> int:
         job, stored = change.job, change.stored
@@ -99,6 +116,7 @@ class Declarations(Queue):
                 "name": job.name,
                 "spec": spec_to_json(job.spec),
                 "run_at": to_micros_or_none(job.run_at),
+                "recurrence": to_json(job.recurrence.to_dict()) if job.recurrence else None,
                 "enabled": job.enabled,
                 "revision": job.revision,
                 "now": to_micros(now),
@@ -109,16 +127,27 @@ class Declarations(Queue):
 
 def stored_job_of(row: tuple[Any, ...]) -> StoredJob:
     """Return the job in a row of ``stored_jobs``: its columns, then those of its newest run."""
-    job_id, manifest, name, spec, run_at, enabled, revision, *run = row
-    job = Job(
+    latest = row[9:]
+    return StoredJob(
+        id=row[0],
+        job=job_of(row),
+        next_slot=to_instant_or_none(row[8]),
+        latest=None if latest[0] is None else run_of(latest),
+    )
+
+
+def job_of(row: tuple[Any, ...]) -> Job:
+    """Return the job in a row that begins with its id and its columns."""
+    _, manifest, name, spec, run_at, recurrence, enabled, revision, *_ = row
+    return Job(
         manifest=manifest,
         name=name,
         spec=spec_from_json(spec),
         run_at=to_instant_or_none(run_at),
+        recurrence=None if recurrence is None else Recurrence.from_dict(json.loads(recurrence)),
         enabled=bool(enabled),
         revision=revision,
     )
-    return StoredJob(id=job_id, job=job, latest=None if run[0] is None else run_of(tuple(run)))
 
 
 def _summary(change: Change) -> dict[str, Any]:

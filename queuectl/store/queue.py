@@ -54,7 +54,7 @@ class Queue(Database):
             if rows:  # else nothing is written, and an idle runner costs no fsync
                 self._all("next_lease")
         # RETURNING promises no order: priority is the last column, then run_at, then number.
-        return [run_of(row) for row in sorted(rows, key=lambda row: (-row[17], row[6], row[0]))]
+        return [run_of(row) for row in sorted(rows, key=lambda row: (-row[18], row[6], row[0]))]
 
     def next_due(self) -> datetime | None:
         """Return when the earliest waiting run may be claimed, past or future; None if none waits."""
@@ -158,6 +158,7 @@ class Queue(Database):
                 run.spec.priority,
                 run.spec.to_dict(),
                 to_micros(run.run_at),
+                to_micros_or_none(run.slot),
                 at if run.state.is_final else None,
                 run.reason,
             )

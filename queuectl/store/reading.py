@@ -7,14 +7,15 @@ from queuectl.errors import JobNotFound, RunNotFound
 from queuectl.job import Attempt, Run, State
 from queuectl.plan import StoredJob
 from queuectl.records import attempt_of
-from queuectl.store.declarations import Declarations, stored_job_of
+from queuectl.store.declarations import stored_job_of
 from queuectl.store.rows import run_of
+from queuectl.store.slots import Slots
 from queuectl.store.values import RunFilter
 
 _OUR_ID = re.compile(r"r(\d{1,18})", re.ASCII)
 
 
-class Reading(Declarations):
+class Reading(Slots):
     """The read side of the store."""
 
     def counts(self) -> dict[State, int]:

@@ -45,5 +45,6 @@ def run_of(row: tuple[Any, ...]) -> Run:
             "lease": row[14],
             "runner": row[15],
             "stop": None if row[16] is None else Stop(row[16]),
+            "slot": to_instant_or_none(row[17]),
         },
     )

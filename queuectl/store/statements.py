@@ -10,7 +10,7 @@ HERE: Final = Path(__file__).parent
 RUN: Final = """runs.number, coalesce(runs.given_id, 'r' || runs.number),
        (SELECT manifest || '/' || name FROM jobs WHERE id = runs.job), runs.state, runs.spec,
        runs.scheduled_at, runs.run_at, runs.created_at, runs.updated_at, runs.attempts, runs.interruptions,
-       runs.started_at, runs.finished_at, runs.reason, runs.lease, runs.runner, runs.stop, runs.priority"""
+       runs.started_at, runs.finished_at, runs.reason, runs.lease, runs.runner, runs.stop, runs.slot, runs.priority"""
 
 
 # The priorities that occur among the waiting runs, found by one step along runs_waiting for each.

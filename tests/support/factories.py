@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from queuectl.job import Attempt, Job, JobSpec, Manifest, Run, State
+from queuectl.job import RECURRENCE_KEYS, Attempt, Job, JobSpec, Manifest, Recurrence, Run, State
 from queuectl.outcome import Exited, Outcome
 from queuectl.plan import StoredJob
 from queuectl.retry import RetryPolicy
@@ -57,9 +57,11 @@ def make_attempt(run: Run, outcome: Outcome | None = None, *, seconds: float = 1
 
 
 def make_job(name: str = "backup", **overrides: Any) -> Job:
-    """Return a job of the manifest ``nightly``; spec keys are given flat."""
+    """Return a job of the manifest ``nightly``; the keys of its spec and of its recurrence are given flat."""
     keys = {"manifest", "run_at", "enabled", "revision", "renamed_from"}
     own = {key: overrides.pop(key) for key in keys & overrides.keys()}
+    if "schedule" in overrides:
+        own["recurrence"] = Recurrence(**{key: overrides.pop(key) for key in RECURRENCE_KEYS if key in overrides})
     return Job(**({"manifest": "nightly", "name": name, "spec": make_spec(**overrides)} | own))
 
 

@@ -7,6 +7,7 @@ from queuectl.job import Job, NewRun, Run
 from queuectl.lifecycle import settle
 from queuectl.outcome import Exited, Outcome
 from queuectl.plan import Plan, plan
+from queuectl.slots import first_slot
 from queuectl.store import Author, Store
 from tests.support.factories import NOW, make_attempt, make_manifest, make_spec
 
@@ -41,6 +42,6 @@ def declare(store: Store, *jobs: Job, now: datetime = NOW) -> Plan:
     """Apply the manifest ``nightly`` with these jobs and return the plan that was carried out."""
     manifest = make_manifest(*jobs)
     with store.transaction():
-        found = plan([manifest], store.stored_jobs([manifest.name]), store.owners(), now=now)
+        found = plan([manifest], store.stored_jobs([manifest.name]), store.owners(), now=now, first_slot=first_slot)
         store.apply(found, author=AUTHOR, now=now)
     return found

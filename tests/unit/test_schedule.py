@@ -10,21 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from queuectl.catchup import MOST_CAUGHT_UP, MOST_RECORDED, ON_TIME, CaughtUp, Due, catch_up
 from queuectl.cron import MACROS, FieldMatch
+from queuectl.job import Catchup
 from queuectl.rules import Refused
-from queuectl.schedule import (
-    MOST_CAUGHT_UP,
-    MOST_RECORDED,
-    ON_TIME,
-    YEARS_AHEAD,
-    Catchup,
-    CaughtUp,
-    Due,
-    Explanation,
-    catch_up,
-    parse_schedule,
-    spread_delay,
-)
+from queuectl.schedule import YEARS_AHEAD, Explanation, parse_schedule, spread_delay
 from tests.support.cron_oracle import fires, ticks
 from tests.support.factories import NOW
 

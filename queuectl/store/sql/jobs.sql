@@ -1,6 +1,6 @@
 -- name: stored_jobs
 -- The jobs of one manifest that are declared now, each with its latest run; by the key of jobs and runs_of_job.
-SELECT jobs.id, jobs.manifest, jobs.name, jobs.spec, jobs.run_at, jobs.enabled, jobs.revision, {run}
+SELECT jobs.id, jobs.manifest, jobs.name, jobs.spec, jobs.run_at, jobs.recurrence, jobs.enabled, jobs.revision, jobs.next_slot, {run}
   FROM jobs
   LEFT JOIN runs ON runs.number = (SELECT max(number) FROM runs WHERE job = jobs.id)
  WHERE jobs.manifest = :manifest AND jobs.removed_at IS NULL
@@ -25,10 +25,10 @@ DELETE FROM manifests
 
 -- name: put_job
 -- Declared, or declared again after it was removed: then its history continues.
-INSERT INTO jobs (manifest, name, spec, run_at, enabled, revision, created_at, updated_at)
-VALUES (:manifest, :name, :spec, :run_at, :enabled, :revision, :now, :now)
+INSERT INTO jobs (manifest, name, spec, run_at, recurrence, enabled, revision, created_at, updated_at)
+VALUES (:manifest, :name, :spec, :run_at, :recurrence, :enabled, :revision, :now, :now)
 ON CONFLICT (manifest, name) DO UPDATE
-   SET spec = excluded.spec, run_at = excluded.run_at, enabled = excluded.enabled,
+   SET spec = excluded.spec, run_at = excluded.run_at, recurrence = excluded.recurrence, enabled = excluded.enabled,
        revision = excluded.revision, updated_at = excluded.updated_at, removed_at = NULL
 RETURNING id;
 
@@ -47,7 +47,13 @@ UPDATE jobs
 -- name: remove_job
 -- Not declared any more; the row stays for its history.
 UPDATE jobs
-   SET removed_at = :now, updated_at = :now
+   SET removed_at = :now, updated_at = :now, next_slot = NULL
+ WHERE id = :id;
+
+-- name: move_slot
+-- The slots of a job begin anew, or end.
+UPDATE jobs
+   SET next_slot = :next_slot
  WHERE id = :id;
 
 -- name: insert_apply

@@ -1,0 +1,91 @@
+"""The slots of recurring jobs, and the pauses in which they do not run."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from queuectl.job import Job, NewRun
+from queuectl.lifecycle import cancel
+from queuectl.pause import Pause
+from queuectl.records import to_instant, to_instant_or_none, to_micros, to_micros_or_none
+from queuectl.store.declarations import Declarations, job_of
+from queuectl.store.values import Author
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DueJob:
+    """A recurring job of which a slot has come, and whether a run of it is not over."""
+
+    id: int
+    job: Job
+    next_slot: datetime
+    is_unfinished: bool
+
+
+class Slots(Declarations):
+    """What stands in the store for schedules."""
+
+    def due_jobs(self, *, now: datetime) -> list[DueJob]:
+        """Return the jobs of which a slot has come, by its time."""
+        return [
+            DueJob(id=row[0], job=job_of(row), next_slot=to_instant(row[8]), is_unfinished=bool(row[9]))
+            for row in self._all("due_jobs", {"now": to_micros(now)})
+        ]
+
+    def next_slot(self) -> datetime | None:
+        """Return when the next slot of any job is due."""
+        [(micros,)] = self._all("next_slot")
+        return to_instant_or_none(micros)
+
+    def fire(
+        self,
+        due: DueJob,
+        runs: Sequence[NewRun],
+        *,
+        after: datetime | None,
+        replaces: bool = False,
+        folded: tuple[datetime, datetime, int] | None = None,
+        now: datetime,
+    ) -> bool:
+        """Account for the slots of a job before ``after``, the next one; False if another runner has done so.
+
+        With ``replaces`` the runs that are not over are cancelled. ``folded`` are slots that are only counted: the
+        first, the last, and how many.
+        """
+        with self.transaction():
+            before, then = to_micros(due.next_slot), to_micros_or_none(after)
+            if not self._all("advance_slot", {"id": due.id, "before": before, "after": then}):
+                return False
+            earlier = self.unfinished_runs(due.id) if replaces else []
+            for new in runs:
+                self._insert_run(new, job=due.id, now=now)
+            for run in earlier:
+                self.change(run, cancel(run, now=now))
+            if folded:
+                first, last, count = folded
+                row = {"first": to_micros(first), "last": to_micros(last), "count": count}
+                self._all("insert_folded", {"job": due.id, "now": to_micros(now), **row})
+            return True
+
+    def pause(self, scope: str, *, until: datetime | None, reason: str | None, author: Author, now: datetime) -> None:
+        """Let no slot of ``scope`` run, from now on until it is resumed or ``until`` has come."""
+        keys = {"until": to_micros_or_none(until), "reason": reason, "user": author.user, "host": author.host}
+        self._all("insert_pause", {"scope": scope, "now": to_micros(now), **keys})
+
+    def resume(self, scope: str, *, now: datetime) -> bool:
+        """End the pauses of exactly this scope; False if there was none."""
+        return bool(self._all("end_pauses", {"scope": scope, "now": to_micros(now)}))
+
+    def pauses(self, *, since: datetime) -> list[Pause]:
+        """Return the pauses that are not over at an instant, or began later, oldest first."""
+        return [
+            Pause(
+                scope=scope,
+                begins_at=to_instant(begins_at),
+                until=to_instant_or_none(until),
+                ended_at=to_instant_or_none(ended_at),
+                reason=reason,
+                by=by,
+            )
+            for scope, begins_at, until, ended_at, reason, by in self._all("pauses_since", {"since": to_micros(since)})
+        ]
