@@ -21,6 +21,8 @@ show() {
 show queuectl validate manifests/
 show queuectl plan manifests/nightly.toml
 show queuectl apply manifests/nightly.toml
+show queuectl next -n 6
+show queuectl trigger nightly/disk-space nightly/db-backup nightly/archive-docs nightly/rotate-logs nightly/clean-stale-files
 
 drained=0
 show queuectl run --workers 4 --drain || drained=$?

@@ -23,6 +23,11 @@ def author_of(files: list[str]) -> Author:
     )
 
 
+def person() -> Author:
+    """Return the present user."""
+    return Author(user=_user(), host=socket.gethostname())
+
+
 def _user() -> str:
     try:
         return getpass.getuser()

@@ -22,7 +22,9 @@ YEARS_AHEAD: Final = 10
 """How far warnings look for changes of the clocks."""
 
 _EPOCH = datetime(FIRST_YEAR, 1, 1, tzinfo=UTC)
-_END = datetime(LAST_YEAR, 12, 31, 23, 59, 59, tzinfo=UTC)
+LAST: Final = datetime(LAST_YEAR, 12, 31, 23, 59, 59, tzinfo=UTC)
+"""No slot is later."""
+
 _DAY, _MINUTE, _SECOND = timedelta(days=1), timedelta(minutes=1), timedelta(seconds=1)
 _INSTANT = timedelta.resolution
 _CORRECTION = timedelta(hours=3)  # clocks that change by more were wrong before
@@ -56,11 +58,11 @@ class Schedule:
 
     def after(self, instant: datetime) -> datetime | None:
         """Return the first slot after an instant; None if it lies beyond the year 2999."""
-        return next(self.slots(instant, _END), None)
+        return next(self.slots(instant, LAST), None)
 
     def slots(self, after: datetime, until: datetime) -> Iterator[datetime]:
         """Yield the slots after one instant, up to another and including it, in order; the first is in 1970."""
-        after, until = max(after, _EPOCH - _INSTANT), min(until, _END)
+        after, until = max(after, _EPOCH - _INSTANT), min(until, LAST)
         if isinstance(self.meaning, Cron):
             for made_up, low, high, offset in _ranges(self.meaning, self.zone, after, until):
                 if made_up:
@@ -74,7 +76,7 @@ class Schedule:
 
     def count(self, after: datetime, until: datetime) -> int:
         """Return how many slots ``slots`` would yield, without making each."""
-        after, until = max(after, _EPOCH - _INSTANT), min(until, _END)
+        after, until = max(after, _EPOCH - _INSTANT), min(until, LAST)
         if isinstance(self.meaning, Cron):
             ranges = _ranges(self.meaning, self.zone, after, until)
             return sum(self.meaning.count(low, high) + bool(made_up) for made_up, low, high, _ in ranges)

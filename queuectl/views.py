@@ -6,7 +6,7 @@ The keys of these records are an interface: they are added to, never renamed.
 from typing import Any
 
 from queuectl import presence
-from queuectl.job import Attempt, Run, State
+from queuectl.job import HELD, Attempt, Run, State
 from queuectl.plan import StoredJob
 from queuectl.records import attempt_to_record
 from queuectl.spool import Spool
@@ -39,8 +39,9 @@ def run_record(run: Run) -> dict[str, Any]:
         "interruptions": run.interruptions,
         "priority": spec.priority,
         "tags": list(spec.tags),
+        "slot": run.slot,
         "scheduled_at": run.scheduled_at,
-        "run_at": run.run_at,
+        "run_at": None if run.is_held else run.run_at,
         "started_at": run.started_at,
         "finished_at": run.finished_at,
         "reason": run.reason,
@@ -67,6 +68,9 @@ def job_record(stored: StoredJob) -> dict[str, Any]:
         "enabled": job.enabled,
         "revision": job.revision,
         "run_at": job.run_at,
+        "schedule": job.recurrence and job.recurrence.schedule,
+        "timezone": job.recurrence and job.recurrence.timezone,
+        "next_slot": stored.next_slot,
         "latest_run": latest and run_record(latest),
         "spec": job.spec.to_dict(),
     }
@@ -77,7 +81,8 @@ def status_record(store: Store) -> dict[str, Any]:
     spool, counts = Spool(str(store.path)), store.counts()
     return {
         "runs": {state: counts[state] for state in State},
-        "next_due": store.next_due(),
+        "next_due": None if (due := store.next_due()) == HELD else due,
+        "next_slot": store.next_slot(),
         "runners": [
             {
                 "id": runner.id,

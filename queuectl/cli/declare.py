@@ -1,14 +1,18 @@
 """The verbs of manifests: validate, plan, apply, applies."""
 
+import sys
+from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from queuectl import clock
-from queuectl.cli.output import note, print_json, print_table, say, stamp
-from queuectl.cli.plan_text import plan_lines, plan_record
+from queuectl.cli.output import note, paint, print_json, print_table, say, stamp
+from queuectl.cli.plan_text import plan_lines, plan_record, schedule_warnings
 from queuectl.cli.session import Db, Json, Limit, open_store, read_settings, spool_of, store_of
+from queuectl.pause import Pause
 from queuectl.plan import Plan, refused
 from queuectl.plan import plan as make_plan
 from queuectl.spool import wake_runners
@@ -38,6 +42,9 @@ def validate(paths: Paths) -> None:
 
     manifests = load(paths, defaults=read_settings(None).defaults)
     jobs = sum(len(manifest.jobs) for manifest in manifests)
+    for manifest in manifests:
+        for warning in schedule_warnings(manifest, manifest.jobs, now=clock.now()):
+            note(f"{paint('warning', 'warning:', sys.stderr)} {warning}")
     note(f"{_count(len(manifests), 'manifest')} with {_count(jobs, 'job')}: valid")
 
 
@@ -54,10 +61,12 @@ def plan(
 
     settings = read_settings(db)
     manifests = load(paths, defaults=settings.defaults)
+    now = clock.now()
     with store_of(settings) as store, store.snapshot():
         stored = store.stored_jobs(manifest.name for manifest in manifests)
-        found = make_plan(manifests, stored, store.owners(), now=clock.now(), first_slot=first_slot, prune=not no_prune)
-    _print(found, json=json)
+        found = make_plan(manifests, stored, store.owners(), now=now, first_slot=first_slot, prune=not no_prune)
+        pauses = store.pauses(since=now)
+    _print(found, pauses, now, json=json)
     _exit(found, detailed=detailed_exitcode)
 
 
@@ -92,8 +101,9 @@ def apply(
             found = make_plan(manifests, stored, store.owners(), now=now, first_slot=first_slot, prune=not no_prune)
             refusal = refused(found, allow_remove=allow_remove, adopt=adopt)
             number = None if refusal else store.apply(found, author=author, now=now)
+            pauses = store.pauses(since=now)
         wake_runners(spool_of(store))
-    _print(found, json=json, number=number)
+    _print(found, pauses, now, json=json, number=number)
     if refusal:
         raise refusal
     if not json:
@@ -140,11 +150,11 @@ def applies(
     )
 
 
-def _print(found: Plan, *, json: bool, number: int | None = None) -> None:
+def _print(found: Plan, pauses: Sequence[Pause], now: datetime, *, json: bool, number: int | None = None) -> None:
     if json:
         print_json(plan_record(found) | {"apply": number})
     else:
-        for line in plan_lines(found):
+        for line in plan_lines(found, pauses, now=now):
             say(line)
 
 

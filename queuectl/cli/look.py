@@ -1,5 +1,6 @@
 """The verbs that only read: status, list, jobs, show, logs."""
 
+from datetime import datetime
 from typing import Annotated
 
 import typer
@@ -37,6 +38,8 @@ def status(db: Db = None, json: Json = False) -> None:
     say()
     next_due = record["next_due"]
     say(f"next due  {f'{stamp(next_due)} ({ago(next_due, now)})' if next_due else '-'}")
+    if next_slot := record["next_slot"]:
+        say(f"next slot {stamp(next_slot)} ({ago(next_slot, now)})")
     runners = record["runners"]
     say(f"runners   {', '.join(_runner(runner) for runner in runners) if runners else 'none'}")
 
@@ -65,13 +68,19 @@ def list_runs(
                 run.state,
                 run_title(run),
                 f"{run.attempts}/{run.max_attempts}",
-                ago(run.run_at, now) if run.state.is_waiting else "-",
+                _due(run, now),
                 ago(run.updated_at, now),
                 run.reason or "",
             )
             for run in runs
         ],
     )
+
+
+def _due(run: Run, now: datetime) -> str:
+    if not run.state.is_waiting:
+        return "-"
+    return "after the run before" if run.is_held else ago(run.run_at, now)
 
 
 def jobs(
@@ -87,13 +96,14 @@ def jobs(
         return
     now = clock.now()
     print_table(
-        ("JOB", "LATEST RUN", "STATE", "UPDATED", "DESCRIPTION"),
+        ("JOB", "LATEST RUN", "STATE", "UPDATED", "NEXT SLOT", "DESCRIPTION"),
         [
             (
                 stored.job.full_name,
                 stored.latest.id if stored.latest else "-",
                 (stored.latest.state if stored.latest else "-") if stored.job.enabled else "disabled",
                 ago(stored.latest.updated_at, now) if stored.latest else "-",
+                ago(stored.next_slot, now) if stored.next_slot else "-",
                 stored.job.spec.description,
             )
             for stored in found

@@ -1,24 +1,28 @@
 """A plan in words for the terminal, and as a record for `--json`."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from queuectl.cli.output import paint
+from queuectl.cli.output import paint, stamp
 from queuectl.diagnostics import Positions
 from queuectl.durations import format_duration
-from queuectl.job import DURATION_KEYS
+from queuectl.job import DURATION_KEYS, Job, Manifest
+from queuectl.pause import Pause
 from queuectl.plan import Action, Change, ManifestPlan, Plan
 from queuectl.visible import visible
 
 _SIGNS = {Action.CREATE: "+", Action.UPDATE: "~", Action.REMOVE: "-", Action.RENAME: ">"}
 
 
-def plan_lines(plan: Plan) -> Iterator[str]:
-    """Yield the lines of a plan: manifest by manifest, then the sum."""
+def plan_lines(plan: Plan, pauses: Sequence[Pause], *, now: datetime) -> Iterator[str]:
+    """Yield the lines of a plan: manifest by manifest, with the pauses that last, then the sum."""
     for manifest in plan.manifests:
         yield from _manifest_lines(manifest)
+        written = [change.job for change in manifest.changes if change.moves_slot]
+        for warning in (*_pause_lines(manifest, pauses, now), *schedule_warnings(manifest.manifest, written, now=now)):
+            yield paint("warning", f"  ! {warning}")
         yield ""
     counts = [(action, sum(manifest.count(action) for manifest in plan.manifests)) for action in Action]
     yield "plan: " + ", ".join(
@@ -26,6 +30,32 @@ def plan_lines(plan: Plan) -> Iterator[str]:
         for action, count in counts
         if count or action in (Action.CREATE, Action.UPDATE, Action.REMOVE)
     )
+
+
+def schedule_warnings(manifest: Manifest, jobs: Iterable[Job], *, now: datetime) -> Iterator[str]:
+    """Yield what is likely not meant by the schedules of some jobs of a manifest, each with its place."""
+    from queuectl.slots import schedule_of
+
+    found = [
+        (job, warning)
+        for job in jobs
+        if job.recurrence
+        for warning in schedule_of(job).warnings(now=now, timeout=job.spec.timeout)
+    ]
+    positions = Positions(manifest.source) if found else None
+    for job, warning in found:
+        assert positions is not None
+        line, column = positions.of(("jobs", job.name, "schedule"))
+        yield f"{_shown_path(manifest.path)}:{line}:{column}  job `{job.name}`: {warning}"
+
+
+def _pause_lines(plan: ManifestPlan, pauses: Sequence[Pause], now: datetime) -> Iterator[str]:
+    jobs = [change.job.full_name for change in plan.changes if change.job.recurrence]
+    for pause in pauses:
+        if any(pause.covers(job, now) for job in jobs):
+            end = f" until {stamp(pause.until)}" if pause.until else ""
+            why = f": {visible(pause.reason)}" if pause.reason else ""
+            yield f"{pause.scope or 'everything'} is paused since {stamp(pause.begins_at)}{end} by {pause.by}{why}"
 
 
 def plan_record(plan: Plan) -> dict[str, Any]:
@@ -86,6 +116,7 @@ def _change_record(change: Change) -> dict[str, Any]:
         "job": change.job.full_name,
         "from": change.stored.job.full_name if change.stored and change.action is Action.RENAME else None,
         "fields": [{"key": field.key, "old": field.old, "new": field.new} for field in change.fields],
+        "next_slot": change.next_slot,
         "note": change.note,
         "warning": change.warning,
     }

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from queuectl.errors import QueuectlError
-from queuectl.job import NewRun, Run, Stop
+from queuectl.job import HELD, NewRun, Run, Stop
 from queuectl.outcome import Released
 from queuectl.records import (
     attempt_to_record,
@@ -161,6 +161,7 @@ class Queue(Database):
                 to_micros_or_none(run.slot),
                 at if run.state.is_final else None,
                 run.reason,
+                to_micros(run.slot or (now if run.run_at == HELD else run.run_at)),
             )
             for run in runs
         ]

@@ -42,6 +42,13 @@ class Reading(Slots):
         sql = self._statements["runs"].replace("{conditions}", " AND ".join(conditions) or "TRUE")
         return [run_of(row) for row in self._execute(sql, parameters)]
 
+    def job(self, full_name: str) -> StoredJob:
+        """Return a declared job with its newest run; raises JobNotFound, which names similar ones."""
+        declared = {stored.job.full_name: stored for stored in self.jobs()}
+        if full_name not in declared:
+            raise JobNotFound(full_name, list(declared))
+        return declared[full_name]
+
     def _job_id(self, full_name: str) -> int:
         """Return the id of a job, declared or removed."""
         manifest, _, name = full_name.partition("/")

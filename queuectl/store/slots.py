@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from queuectl.job import Job, NewRun
+from queuectl.job import HELD, Job, NewRun, Overlap
 from queuectl.lifecycle import cancel
 from queuectl.pause import Pause
+from queuectl.plan import StoredJob
 from queuectl.records import to_instant, to_instant_or_none, to_micros, to_micros_or_none
 from queuectl.store.declarations import Declarations, job_of
 from queuectl.store.values import Author
@@ -66,6 +67,17 @@ class Slots(Declarations):
                 row = {"first": to_micros(first), "last": to_micros(last), "count": count}
                 self._all("insert_folded", {"job": due.id, "now": to_micros(now), **row})
             return True
+
+    def trigger(self, stored: StoredJob, *, now: datetime) -> str:
+        """Put one run of a job into the queue and return its id.
+
+        It waits for those that are not over, unless the job lets its runs overlap.
+        """
+        with self.transaction():
+            allows = stored.job.recurrence is not None and stored.job.recurrence.overlap is Overlap.ALLOW
+            waits = not allows and bool(self.unfinished_runs(stored.id))
+            new = NewRun(spec=stored.job.spec, run_at=HELD if waits else now)
+            return f"r{self._insert_run(new, job=stored.id, now=now)}"
 
     def pause(self, scope: str, *, until: datetime | None, reason: str | None, author: Author, now: datetime) -> None:
         """Let no slot of ``scope`` run, from now on until it is resumed or ``until`` has come."""

@@ -1,10 +1,11 @@
 -- name: insert_runs
--- New runs, from a JSON list of rows: [given_id, state, priority, spec, run_at, slot, finished_at, reason]. Their numbers,
+-- New runs, from a JSON list of rows: [given_id, state, priority, spec, run_at, slot, finished_at, reason,
+-- scheduled_at]. Their numbers,
 -- and with them their ids, are the database's to give, and rise in the order of the list. Many rows in one statement
 -- take half the time of a statement for each.
 INSERT INTO runs (given_id, job, state, priority, spec, scheduled_at, run_at, created_at, updated_at,
                   slot, finished_at, reason)
-SELECT value ->> 0, :job, value ->> 1, value ->> 2, value -> 3, coalesce(value ->> 5, value ->> 4), value ->> 4, :now, :now,
+SELECT value ->> 0, :job, value ->> 1, value ->> 2, value -> 3, value ->> 8, value ->> 4, :now, :now,
        value ->> 5, value ->> 6, value ->> 7
   FROM json_each(:runs)
  ORDER BY key
