@@ -19,6 +19,7 @@ from queuectl.store import Settlement, Store
 _AHEAD_SECONDS: Final = 0.02  # what is claimed ahead starts within this time
 _MOST_AHEAD: Final = 64
 _LONGEST_GATHERING: Final = 0.010
+_LONG: Final = 1.0  # such runs are not claimed ahead
 _TROUBLE_WAIT: Final = 1.0
 
 
@@ -73,7 +74,7 @@ class Runner:
         self._has_schedule = has_schedule
         self._unsettled: list[tuple[Run, Attempt]] = []
         self._told: set[str] = set()  # executions that were told to stop
-        self._seconds_a_run = 1.0  # a running mean
+        self._seconds_a_run: float | None = None  # a running mean; None before the first
 
     def round(self, *, beat: bool = False, rescue: bool = False) -> datetime | None:
         """Do what there is to do now: settle, claim, start, pass on what people asked for.
@@ -129,7 +130,7 @@ class Runner:
         No worker idles meanwhile: it is half of the time for which they have runs that were claimed ahead.
         """
         ahead = len(self._workers.in_flight) - self._workers.size
-        return max(min(ahead * self._seconds_a_run / self._workers.size / 2, _LONGEST_GATHERING), 0.0)
+        return max(min(ahead * (self._seconds_a_run or 0.0) / self._workers.size / 2, _LONGEST_GATHERING), 0.0)
 
     def is_idle(self) -> bool:
         """Whether nothing is under way and everything is stored."""
@@ -183,9 +184,11 @@ class Runner:
                 self.tally.cancelled += 1
         if attempt.outcome == Released(began=False) and not self.is_stopping:
             # It came back from the channel: the workers are busier than we thought. Claim nothing ahead for now.
-            self._seconds_a_run = max(self._seconds_a_run, 1.0)
+            self._seconds_a_run = max(self._seconds_a_run or 0.0, _LONG)
             return
-        self._seconds_a_run += (attempt.duration.total_seconds() - self._seconds_a_run) / 16
+        seconds = attempt.duration.total_seconds()
+        before = seconds if self._seconds_a_run is None else self._seconds_a_run
+        self._seconds_a_run = before + (seconds - before) / 16
         self._reporter.settled(run, after, attempt)
 
     def _room(self) -> int:
@@ -193,7 +196,8 @@ class Runner:
         if self.is_stopping:
             return 0
         workers = self._workers.size
-        ahead = min(_MOST_AHEAD, int(workers * _AHEAD_SECONDS / max(self._seconds_a_run, 1e-6)))
+        seconds = _LONG if self._seconds_a_run is None else max(self._seconds_a_run, 1e-6)
+        ahead = min(_MOST_AHEAD, int(workers * _AHEAD_SECONDS / seconds))
         return max(workers + ahead - len(self._workers.in_flight), 0)
 
     def _interrupt(self, run: Run, interrupt: Interrupt) -> None:
