@@ -105,6 +105,7 @@ class JobDefaults(SpecFields, total=False):
     catchup_window: TimeLimit
     overlap: OverlapWord
     spread: Duration
+    max_wait: TimeLimit
     enabled: Flag
     revision: Revision
 

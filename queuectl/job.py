@@ -187,7 +187,8 @@ class Job:
     """A unit of work that a manifest declares.
 
     A job with a ``recurrence`` runs again and again. Else it is a one-shot: ``run_at`` is when that is due, and a
-    different ``run_at`` or ``revision`` makes it a new occurrence, which runs again.
+    different ``run_at`` or ``revision`` makes it a new occurrence, which runs again. ``max_wait`` is for how many
+    seconds a run may be due before its first attempt begins; no attempt needs to know it, but those who watch do.
     """
 
     manifest: str
@@ -197,6 +198,7 @@ class Job:
     recurrence: Recurrence | None = None
     enabled: bool = True
     revision: int = 1
+    max_wait: float | None = None
     renamed_from: str | None = field(default=None, compare=False)
 
     @property
@@ -318,7 +320,9 @@ class Attempt:
         return max(self.finished_at - self.started_at, timedelta(0))
 
 
-DURATION_KEYS = frozenset({"timeout", "grace_period", "retry_delay", "backoff_max", "catchup_window", "spread"})
+DURATION_KEYS = frozenset(
+    {"timeout", "grace_period", "retry_delay", "backoff_max", "catchup_window", "spread", "max_wait"}
+)
 RETRY_KEYS = tuple(f.name for f in fields(RetryPolicy))
 
 

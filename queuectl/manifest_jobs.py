@@ -44,6 +44,7 @@ def declared_jobs(
                 recurrence=keys.recurrence(),
                 enabled=keys.merged.get("enabled", True),
                 revision=keys.merged.get("revision", 1),
+                max_wait=keys.merged.get("max_wait"),
                 renamed_from=keys.merged.get("renamed_from"),
             )
         )

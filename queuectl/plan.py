@@ -310,7 +310,8 @@ def _flat(job: Job) -> dict[str, Any]:
     values |= {f.name: getattr(job.spec.retry, f.name) for f in fields(job.spec.retry)}
     values["limits"] = job.spec.limits.to_dict()
     recurrence = job.recurrence.to_dict() if job.recurrence else dict.fromkeys(RECURRENCE_KEYS)
-    return values | recurrence | {"run_at": job.run_at, "enabled": job.enabled, "revision": job.revision}
+    own = {"run_at": job.run_at, "max_wait": job.max_wait, "enabled": job.enabled, "revision": job.revision}
+    return values | recurrence | own
 
 
 def refused(plan: Plan, *, allow_remove: int, adopt: bool) -> OwnedElsewhere | RemovalRefused | None:

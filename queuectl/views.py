@@ -68,6 +68,7 @@ def job_record(stored: StoredJob) -> dict[str, Any]:
         "enabled": job.enabled,
         "revision": job.revision,
         "run_at": job.run_at,
+        "max_wait": job.max_wait,
         "schedule": job.recurrence and job.recurrence.schedule,
         "timezone": job.recurrence and job.recurrence.timezone,
         "next_slot": stored.next_slot,

@@ -119,6 +119,7 @@ class Declarations(Queue):
                 "recurrence": to_json(job.recurrence.to_dict()) if job.recurrence else None,
                 "enabled": job.enabled,
                 "revision": job.revision,
+                "max_wait": job.max_wait,
                 "now": to_micros(now),
             },
         )
@@ -127,18 +128,18 @@ class Declarations(Queue):
 
 def stored_job_of(row: tuple[Any, ...]) -> StoredJob:
     """Return the job in a row of ``stored_jobs``: its columns, then those of its newest run."""
-    latest = row[9:]
+    latest = row[10:]
     return StoredJob(
         id=row[0],
         job=job_of(row),
-        next_slot=to_instant_or_none(row[8]),
+        next_slot=to_instant_or_none(row[9]),
         latest=None if latest[0] is None else run_of(latest),
     )
 
 
 def job_of(row: tuple[Any, ...]) -> Job:
     """Return the job in a row that begins with its id and its columns."""
-    _, manifest, name, spec, run_at, recurrence, enabled, revision, *_ = row
+    _, manifest, name, spec, run_at, recurrence, enabled, revision, max_wait, *_ = row
     return Job(
         manifest=manifest,
         name=name,
@@ -147,6 +148,7 @@ def job_of(row: tuple[Any, ...]) -> Job:
         recurrence=None if recurrence is None else Recurrence.from_dict(json.loads(recurrence)),
         enabled=bool(enabled),
         revision=revision,
+        max_wait=max_wait,
     )
 
 

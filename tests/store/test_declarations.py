@@ -17,7 +17,7 @@ def states(store):
 
 
 def test_a_declared_job_comes_back_as_it_was_declared(store):
-    job = make_job(command=("a", "b"), run_at=NOW, revision=3, env={"A": "b"}, retries=7)
+    job = make_job(command=("a", "b"), run_at=NOW, revision=3, max_wait=90.0, env={"A": "b"}, retries=7)
 
     declare(store, job)
 

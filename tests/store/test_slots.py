@@ -44,8 +44,9 @@ def test_a_declared_schedule_is_due_at_its_next_slot_and_not_before(store):
 
 
 def test_a_slot_that_another_runner_has_accounted_for_is_left_alone(store):
-    declare(store, hourly())
+    declare(store, hourly(max_wait=60.0))
     [due] = store.due_jobs(now=NOW + HOUR)
+    assert due.job == hourly(max_wait=60.0)
     tick(store, NOW + HOUR)
 
     firing = fire(due.job, due.next_slot, NOW + HOUR, is_unfinished=False, pauses=())

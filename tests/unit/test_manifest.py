@@ -147,6 +147,14 @@ def test_a_time_is_toml_or_text_and_holds_in_the_time_zone_unless_it_has_an_offs
     assert job.run_at == datetime(2026, 12, 1, 1, tzinfo=UTC)
 
 
+def test_how_long_a_run_may_wait_is_said_for_one_job_or_for_all(loaded):
+    job = '[jobs.a]\ncommand = "true"\n[jobs.b]\ncommand = "true"\nmax_wait = 90\n'
+
+    manifest = loaded(f'version = 1\nmanifest = "m"\n[defaults]\nmax_wait = "5m"\n{job}')
+
+    assert [job.max_wait for job in manifest.jobs] == [300.0, 90.0]
+
+
 def test_the_files_of_a_folder_are_loaded_by_name_and_each_file_once(folder):
     for name in ("b.toml", "a.toml", ".hidden.toml", "queuectl.toml", "a.txt"):
         Path(name).write_text(f'version = 1\nmanifest = "{name[0]}"\n')

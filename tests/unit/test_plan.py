@@ -56,6 +56,12 @@ def test_a_disabled_job_is_stored_and_not_run():
     assert (change.action, change.new_run, change.note) == (Action.CREATE, None, "disabled, will not run")
 
 
+def test_another_limit_of_the_wait_is_shown_and_runs_nothing():
+    change = only([make_job(max_wait=60.0)], [make_stored(make_job())])
+
+    assert (change.fields, change.new_run) == ((FieldChange(key="max_wait", old=None, new=60.0),), None)
+
+
 @pytest.mark.parametrize("state", list(State))
 def test_what_is_declared_as_it_is_stored_changes_nothing(state):
     found = plan([make_manifest(make_job())], {"nightly": [make_stored(make_job(), state)]}, {"nightly": PATH}, now=NOW)
