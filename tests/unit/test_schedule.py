@@ -157,7 +157,7 @@ def one_by_one(schedule, instant):
         yield instant
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.sampled_from(["@every 7m", "*/7 * * * *", "30 2 * * *", "0 */2 * * 0"]), st.integers(0, 10**6), st.integers())
 def test_counting_is_listing_and_going_from_slot_to_slot(expression, minutes, seed):
     schedule = parse_schedule(expression, zone=BERLIN)
@@ -514,7 +514,7 @@ def test_a_stored_slot_that_the_schedule_does_not_have_counts_once():
     assert after.due == (Due(odd), Due(NOW))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.sampled_from(list(Catchup)), st.integers(0, 10**6), st.none() | st.integers(0, 10**6), st.integers(1, 3000))
 def test_every_slot_is_accounted_for_once_and_nothing_twice(catchup, seconds, window, every):
     schedule = parse_schedule(f"@every {every}")
