@@ -88,6 +88,7 @@ class Runner:
         try:
             if beat:
                 self._store.beat(self.id, now=now)
+                self._store.fold_metrics(now=now)
             if rescue:
                 self._unsettled += self._rescuer.abandoned()
                 now = self._clock()  # it takes time to end what a dead runner left, and a retry waits from its end

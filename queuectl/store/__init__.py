@@ -4,9 +4,10 @@
 values of ``queuectl.job`` and never in rows.
 """
 
+from queuectl.store.metrics import Counted
 from queuectl.store.queue import RunIdTaken
 from queuectl.store.reading import Reading as Store
 from queuectl.store.slots import DueJob
 from queuectl.store.values import Apply, Author, RunFilter, Runner, Settlement
 
-__all__ = ["Apply", "Author", "DueJob", "RunFilter", "RunIdTaken", "Runner", "Settlement", "Store"]
+__all__ = ["Apply", "Author", "Counted", "DueJob", "RunFilter", "RunIdTaken", "Runner", "Settlement", "Store"]

@@ -1,11 +1,13 @@
 """The queue itself: runs come in, are claimed, settled, cancelled, requeued; runners say that they live."""
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
 from queuectl.errors import QueuectlError
 from queuectl.job import HELD, NewRun, Run, Stop
+from queuectl.measures import AD_HOC, Event
 from queuectl.outcome import Released
 from queuectl.records import (
     attempt_to_record,
@@ -14,7 +16,7 @@ from queuectl.records import (
     to_micros,
     to_micros_or_none,
 )
-from queuectl.store.database import Database
+from queuectl.store.metrics import Happenings, Metrics
 from queuectl.store.rows import run_of, spec_to_json, to_json
 from queuectl.store.values import Runner, Settlement
 
@@ -28,7 +30,7 @@ class RunIdTaken(QueuectlError):
         super().__init__(f"there is a run `{given}` already", hint="give another id, or none: queuectl makes one")
 
 
-class Queue(Database):
+class Queue(Metrics):
     """What puts runs into the queue and takes them through their states."""
 
     def enqueue(self, runs: Sequence[NewRun], *, now: datetime) -> list[str]:
@@ -63,21 +65,30 @@ class Queue(Database):
 
     def settle(self, ends: Sequence[Settlement]) -> list[Settlement]:
         """Store what became of claimed runs, and the attempts; return those of which the lease was still valid."""
+        stored: list[Settlement] = []
+        attempts, happenings = [], Happenings()
         with self.transaction():
-            valid = set(self._many("settle_run", [_settled(before, after) for before, after, _ in ends]))
-            stored = [end for end in ends if (end[0].number, end[0].lease) in valid]
-            attempts = [
-                attempt_to_record(attempt) | {"run": before.number}
-                for before, _, attempt in stored
-                if attempt.outcome != Released(began=False)  # else there was no attempt
-            ]
+            rows = [_settled(before, after) for before, after, _ in ends]
+            jobs = {(number, lease): job for number, lease, job in self._many("settle_run", rows)}
+            for end, row in zip(ends, rows, strict=True):
+                before, after, attempt = end
+                job = jobs.get((before.number, before.lease))
+                if job is None:
+                    continue
+                stored.append(end)
+                if attempt.outcome != Released(began=False):  # else there was no attempt
+                    record = attempt_to_record(attempt)
+                    due, at = to_micros(before.run_at), row["updated_at"]
+                    happenings.attempt(record, after.state, job=job, due=due, at=at)
+                    attempts.append(record | {"run": before.number})
             self._many("insert_attempt", attempts)
+            self._record(happenings)
         return stored
 
     def change(self, before: Run, after: Run) -> bool:
         """Store a person's change of a run; False if it is no longer in the state that was decided on."""
-        return bool(
-            self._all(
+        with self.transaction():
+            jobs = self._all(
                 "change_run",
                 {
                     "number": before.number,
@@ -97,7 +108,12 @@ class Queue(Database):
                     "stop": after.stop,
                 },
             )
-        )
+            if jobs and before.state.is_final is not after.state.is_final:
+                event = Event.ENDED if after.state.is_final else Event.REQUEUED
+                happenings = Happenings()
+                happenings.other(event, after.state, job=jobs[0][0], at=to_micros(after.updated_at))
+                self._record(happenings)
+        return bool(jobs)
 
     def purge(self, runs: Sequence[Run]) -> list[Run]:
         """Delete runs and their attempts, unless their state changed meanwhile; return those that went."""
@@ -165,8 +181,15 @@ class Queue(Database):
             )
             for run in runs
         ]
+        happenings = Happenings()
+        for state, count in Counter(run.state for run in runs).items():
+            event = Event.ENDED if state.is_final else Event.ENQUEUED
+            happenings.other(event, state, job=job or AD_HOC, at=at, count=count)
+        with self.transaction():
+            numbers = self._all("insert_runs", {"runs": to_json(rows), "job": job, "now": at})
+            self._record(happenings)
         # RETURNING promises no order, but the numbers rise in that of the rows.
-        return sorted(number for (number,) in self._all("insert_runs", {"runs": to_json(rows), "job": job, "now": at}))
+        return sorted(number for (number,) in numbers)
 
 
 def _settled(before: Run, after: Run) -> dict[str, Any]:

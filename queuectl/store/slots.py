@@ -4,12 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from queuectl.job import HELD, Job, NewRun, Overlap
+from queuectl.job import HELD, Job, NewRun, Overlap, State
 from queuectl.lifecycle import cancel
+from queuectl.measures import Event
 from queuectl.pause import Pause
 from queuectl.plan import StoredJob
 from queuectl.records import to_instant, to_instant_or_none, to_micros, to_micros_or_none
 from queuectl.store.declarations import Declarations, job_of
+from queuectl.store.metrics import Happenings
 from queuectl.store.values import Author
 
 
@@ -66,6 +68,9 @@ class Slots(Declarations):
                 first, last, count = folded
                 row = {"first": to_micros(first), "last": to_micros(last), "count": count}
                 self._all("insert_folded", {"job": due.id, "now": to_micros(now), **row})
+                happenings = Happenings()
+                happenings.other(Event.ENDED, State.SKIPPED, job=due.id, at=to_micros(now), count=count)
+                self._record(happenings)
             return True
 
     def trigger(self, stored: StoredJob, *, now: datetime) -> str:

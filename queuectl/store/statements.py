@@ -4,6 +4,8 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
+from queuectl.measures import COLUMNS
+
 HERE: Final = Path(__file__).parent
 
 # The columns that rows.run_of reads, in its order; the last one is for sorting.
@@ -23,6 +25,15 @@ PRIORITIES: Final = """priorities (priority) AS (
 )"""
 
 
+# The sums of a row of metrics: named, given, added to those that are there, and summed over rows.
+SUMS: Final = {
+    "sums": ", ".join(COLUMNS),
+    "given_sums": ", ".join(f":{column}" for column in COLUMNS),
+    "added_sums": ", ".join(f"{column} = {column} + excluded.{column}" for column in COLUMNS),
+    "summed_sums": ", ".join(f"sum({column})" for column in COLUMNS),
+}
+
+
 @cache
 def statements() -> dict[str, str]:
     """Return the statements by name."""
@@ -30,7 +41,10 @@ def statements() -> dict[str, str]:
     for file in sorted((HERE / "sql").glob("*.sql")):
         for part in file.read_text(encoding="utf-8").split("-- name: ")[1:]:
             name, _, text = part.partition("\n")
-            found[name.strip()] = text.strip().replace("{run}", RUN).replace("{priorities}", PRIORITIES)
+            text = text.strip().replace("{run}", RUN).replace("{priorities}", PRIORITIES)
+            for word, columns in SUMS.items():
+                text = text.replace(f"{{{word}}}", columns)
+            found[name.strip()] = text
     return found
 
 

@@ -247,6 +247,7 @@ HOT = {
     "run_by_given_id": ("runs_given_id",),
     "running_runners": ("runners_running",),
     "attempts_of": ("PRIMARY KEY",),
+    "oldest_span": ("PRIMARY KEY",),
 }
 
 

@@ -48,7 +48,7 @@ UPDATE runs
    SET state = :state, attempts = :attempts, interruptions = :interruptions, run_at = :run_at, reason = :reason,
        updated_at = :updated_at, finished_at = :finished_at, lease = NULL, runner = NULL, stop = NULL
  WHERE number = :number AND state = 'processing' AND lease = :lease
-RETURNING number, :lease;
+RETURNING number, :lease, coalesce(job, 0);
 
 -- name: insert_attempt
 -- What an attempt was, written in the transaction that settles it.
@@ -64,7 +64,7 @@ UPDATE runs
        run_at = :run_at, reason = :reason, updated_at = :updated_at, started_at = :started_at,
        finished_at = :finished_at, stop = :stop
  WHERE number = :number AND state = :state_before AND lease IS :lease_before
-RETURNING number;
+RETURNING coalesce(job, 0);
 
 -- name: stops
 -- What a runner is asked to do with its attempts; by runs_processing.
