@@ -6,7 +6,8 @@ QueuectlError                1   the operation failed (OwnedElsewhere, RemovalRe
 ├── InvalidSettings         64   every problem of the settings file and the variables
 ├── InvalidManifest         65   every problem of every manifest
 ├── DatabaseUnavailable     69   it cannot be opened, is damaged, or is newer than this program
-└── DatabaseBusy            75   another program holds it; try again
+├── DatabaseBusy            75   another program holds it; try again
+└── TimedOut               124   what was waited for did not come in time (StillRunning)
 
 Each class takes facts, writes its sentence once and says what to do in ``hint``.
 """
@@ -88,6 +89,12 @@ class DatabaseBusy(QueuectlError):
 
     def __init__(self, path: str) -> None:
         super().__init__(f"`{path}` is busy: another program holds it", hint="try again")
+
+
+class TimedOut(QueuectlError):
+    """What was waited for did not come in time."""
+
+    exit_code = 124
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str | None:

@@ -6,7 +6,7 @@ import selectors
 import signal
 import socket
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -20,7 +20,7 @@ from queuectl.pool import LocalPool
 from queuectl.presence import Presence, forget
 from queuectl.process import Interrupt
 from queuectl.runner import Reporter, Runner, Tally
-from queuectl.spool import Spool
+from queuectl.spool import DEATH, STOP, Spool
 from queuectl.store import Store
 
 _BEAT: Final = timedelta(seconds=10)
@@ -63,14 +63,18 @@ class MainLoop:
         output_limit: int,
         drain_timeout: float,
         has_schedule: bool = True,
+        announce: Callable[[int], None] = lambda _: None,
     ) -> None:
+        """``announce`` is told the runner's number once it is registered, heeds signals and has its workers."""
         self._store = store
         self._audience = audience
         self._size = workers
         self._output_limit = output_limit
         self._drain_timeout = drain_timeout
         self._has_schedule = has_schedule
+        self._announce = announce
         self._signals: list[int] = []
+        self._is_asked_to_stop = False
         self._heeded = 0
         self._release_at: float | None = None
         self._beat_at = time.monotonic()
@@ -79,11 +83,12 @@ class MainLoop:
         """Work until it is time to end; return what was done, and the signal that stopped it at once, if one did."""
         with self._started() as (runner, pool, presence, clockwork, selector):
             while True:
-                is_called = presence.silence()
+                heard = presence.silence()
+                self._is_asked_to_stop |= STOP in heard
                 due = self._due(clockwork)
                 if "beat" in due:
                     self._store.check_in_place()
-                rescue = is_called or runner.is_rescuing or "look" in due
+                rescue = DEATH in heard or runner.is_rescuing or "look" in due
                 next_due = runner.round(beat="beat" in due, rescue=rescue)
                 self._audience.show(pool.in_flight, runner.tally)
                 self._heed(runner)
@@ -141,6 +146,7 @@ class MainLoop:
                 reporter=self._audience,
                 has_schedule=self._has_schedule,
             )
+            self._announce(runner_id)
             yield runner, pool, presence, clockwork, selector
 
     @contextmanager
@@ -157,7 +163,8 @@ class MainLoop:
 
     def _heed(self, runner: Runner) -> None:
         """Stop if asked to: first gently, then within the grace period, then at once."""
-        if (self._signals or self._audience.is_gone) and not runner.is_stopping:
+        is_asked = self._signals or self._is_asked_to_stop or self._audience.is_gone
+        if is_asked and not runner.is_stopping:
             runner.stop()
             self._release_at = time.monotonic() + self._drain_timeout
         if len(self._signals) > max(self._heeded, 1):

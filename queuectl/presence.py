@@ -7,7 +7,7 @@ import contextlib
 import os
 
 from queuectl import fence
-from queuectl.spool import DEATH, NEWS, Spool
+from queuectl.spool import NEWS, STOP, Spool, ring
 
 
 class Presence:
@@ -31,12 +31,12 @@ class Presence:
         with contextlib.suppress(BlockingIOError):
             os.write(self._bell, NEWS)
 
-    def silence(self) -> bool:
-        """Take note of all rings so far; return whether one of them tells of a runner's death."""
+    def silence(self) -> bytes:
+        """Take note of all rings so far; return what they were for."""
         try:
-            return DEATH in os.read(self._bell, 65536)
+            return os.read(self._bell, 65536)
         except BlockingIOError:
-            return False
+            return b""
 
     def close(self) -> None:
         """Leave no trace but the journals of attempts that are not stored."""
@@ -49,6 +49,15 @@ class Presence:
 def is_alive(spool: Spool, runner: int) -> bool:
     """Whether a runner lives; what it last said of itself does not matter."""
     return fence.is_held(spool.runner_lock(runner))
+
+
+def ask_to_stop(spool: Spool, runner: int) -> bool:
+    """Ask a runner to stop as after SIGTERM; return False if it could not be asked now, dead or deaf for the moment.
+
+    Its number is given once in a queue's life and its bell has no other reader: nothing else can be meant, whatever
+    became of its pid, and neither a busy database nor a full disk keeps the call from it.
+    """
+    return ring(spool.wake(runner), STOP)
 
 
 def forget(spool: Spool, runner: int) -> None:

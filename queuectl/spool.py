@@ -5,7 +5,6 @@ Every name is made of numbers that the queue gave; nothing that a person wrote b
 
 import itertools
 import os
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,7 +30,7 @@ class Spool:
 
     def prepare(self) -> None:
         """Make the folders that are missing."""
-        for name in ("", "running", "output", "runners"):
+        for name in ("", "running", "output", "runners", "logs"):
             Path(self.root, name).mkdir(mode=0o700, exist_ok=True)
 
     def journal(self, runner: int, worker: str | int) -> str:
@@ -60,24 +59,41 @@ class Spool:
         """Return the path of the pipe that wakes a runner."""
         return f"{self.root}/runners/{runner}.wake"
 
+    def log(self, name: int | str) -> str:
+        """Return the path of what a runner in the background says; it is named after the runner."""
+        return f"{self.root}/logs/{name}.log"
+
     def wakes(self) -> list[str]:
         """Return the paths of the pipes of all runners."""
         return [path for path in _list(f"{self.root}/runners") if path.endswith(".wake")]
 
 
-NEWS, DEATH = b"!", b"?"
-"""What runners are woken for: something new in the queue; a runner has died and left runs."""
+NEWS, DEATH, STOP = b"!", b"?", b"."
+"""What runners are woken for: something new in the queue; a runner has died and left runs; this one is to stop.
+
+A bell hears the numbers of signals too, and these are none of a signal that a runner heeds.
+"""
 
 
 def wake_runners(spool: Spool, call: bytes = NEWS) -> None:
     """Call all runners; one that is gone is passed over."""
     for path in spool.wakes():
-        try:
-            pipe = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
-        except OSError:  # nobody reads: the runner died
-            continue
-        with suppress(OSError):  # full of calls already, or the runner dies at this moment
-            os.write(pipe, call)
+        ring(path, call)
+
+
+def ring(path: str, call: bytes) -> bool:
+    """Call the one runner whose bell is at ``path``; return False if it is gone, or full of calls already."""
+    try:
+        pipe = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
+    except OSError:  # nobody reads: the runner died
+        return False
+    try:
+        os.write(pipe, call)
+    except OSError:  # full, or the runner dies at this moment
+        return False
+    else:
+        return True
+    finally:
         os.close(pipe)
 
 

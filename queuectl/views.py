@@ -10,7 +10,7 @@ from queuectl.job import HELD, Attempt, Run, State
 from queuectl.plan import StoredJob
 from queuectl.records import attempt_to_record
 from queuectl.spool import Spool
-from queuectl.store import Store
+from queuectl.store import Runner, Store
 
 _TITLE_LENGTH = 40
 
@@ -84,16 +84,26 @@ def status_record(store: Store) -> dict[str, Any]:
         "runs": {state: counts[state] for state in State},
         "next_due": None if (due := store.next_due()) == HELD else due,
         "next_slot": store.next_slot(),
-        "runners": [
-            {
-                "id": runner.id,
-                "host": runner.host,
-                "pid": runner.pid,
-                "workers": runner.workers,
-                "started_at": runner.started_at,
-                "heartbeat_at": runner.heartbeat_at,
-                "alive": presence.is_alive(spool, runner.id),
-            }
-            for runner in store.running_runners()
-        ],
+        "runners": [_runner_record(spool, runner) for runner in store.running_runners()],
+    }
+
+
+def runner_records(store: Store) -> list[dict[str, Any]]:
+    """Return the runners that have not said that they stopped, whether they live, and what they have claimed."""
+    spool = Spool(str(store.path))
+    return [
+        _runner_record(spool, runner) | {"runs": [run_record(run) for run in store.processing_runs(runner.id)]}
+        for runner in store.running_runners()
+    ]
+
+
+def _runner_record(spool: Spool, runner: Runner) -> dict[str, Any]:
+    return {
+        "id": runner.id,
+        "host": runner.host,
+        "pid": runner.pid,
+        "workers": runner.workers,
+        "started_at": runner.started_at,
+        "heartbeat_at": runner.heartbeat_at,
+        "alive": presence.is_alive(spool, runner.id),
     }

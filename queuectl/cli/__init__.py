@@ -28,6 +28,7 @@ COMMANDS: Final = {
     "apply": "declare",
     "applies": "declare",
     "run": "run",
+    "worker": "worker",
     "enqueue": "enqueue",
     "status": "look",
     "list": "look",

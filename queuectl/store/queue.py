@@ -139,6 +139,10 @@ class Queue(Metrics):
         """Record that a runner has ended."""
         self._all("stop_runner", {"id": runner, "now": to_micros(now)})
 
+    def has_runner(self, runner: int) -> bool:
+        """Whether a runner ever had this number."""
+        return bool(self._all("has_runner", {"id": runner}))
+
     def running_runners(self) -> list[Runner]:
         """Return the runners that have not said that they stopped, alive or not."""
         return [

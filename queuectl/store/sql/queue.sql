@@ -102,3 +102,9 @@ SELECT id, host, pid, workers, started_at, heartbeat_at
   FROM runners
  WHERE stopped_at IS NULL
  ORDER BY id;
+
+-- name: has_runner
+-- Whether a runner ever had this number, running or not; by the key.
+SELECT 1
+  FROM runners
+ WHERE id = :id;
