@@ -124,7 +124,11 @@ class MainLoop:
             selector = stack.enter_context(selectors.DefaultSelector())
             with self._store.transaction():  # nobody may find the runner without the lock that says it lives
                 runner_id = self._store.register_runner(
-                    host=socket.gethostname(), pid=os.getpid(), workers=self._size, now=clock.now()
+                    host=socket.gethostname(),
+                    pid=os.getpid(),
+                    workers=self._size,
+                    has_schedule=self._has_schedule,
+                    now=clock.now(),
                 )
                 presence = Presence(spool, runner_id)
                 stack.callback(presence.close)

@@ -14,6 +14,7 @@ class Pause:
     ended_at: datetime | None = None
     reason: str | None = None
     by: str = ""
+    ended_by: str | None = None
 
     def covers(self, job: str, instant: datetime) -> bool:
         """Whether the slots of a job of this full name do not run at an instant."""

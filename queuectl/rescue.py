@@ -53,7 +53,7 @@ class Rescuer:
             if self._store.processing_runs(dead):
                 is_all = False
                 continue
-            self._store.stop_runner(dead, now=now)
+            self._store.stop_runner(dead, now=now, died=True)
             self._found_dead.pop(dead, None)
             presence.forget(self._spool, dead)
         return is_all

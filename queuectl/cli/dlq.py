@@ -63,12 +63,14 @@ def show_dead(run: RunId, db: Db = None, json: Json = False) -> None:
 
 def retry(runs: Runs = None, every: All = False, db: Db = None) -> None:
     """Put dead runs back into the queue, with all their attempts before them."""
-    now = clock.now()
+    from queuectl.author import person
+
+    now, by = clock.now(), person()
     with open_store(db) as store:
         with store.transaction():
             found = _chosen(store, runs, every=every)
             for run in found:
-                store.change(run, requeue(run, run.spec, now=now))
+                store.change(run, requeue(run, run.spec, now=now), by=by)
         wake_runners(spool_of(store))
     note(_counted(found, "back in the queue"))
 

@@ -27,7 +27,9 @@ def cancel(
     db: Db = None,
 ) -> None:
     """Cancel runs: a waiting one at once, a running one by ending its process tree within its grace period."""
-    now = clock.now()
+    from queuectl.author import person
+
+    now, by = clock.now(), person()
     with open_store(db) as store:
         with store.transaction():
             found = [store.run(run) for run in runs]
@@ -36,7 +38,7 @@ def cancel(
                 names = ", ".join(f"`{run.id}` is {run.state}" for run in over)
                 raise QueuectlError(f"nothing to cancel: {names}")
             for run in found:
-                store.change(run, cancelled(run, now=now))
+                store.change(run, cancelled(run, now=now), by=by)
         wake_runners(spool_of(store))
     for run in found:
         note(f"{run.id}: its attempt is being ended" if run.state is State.PROCESSING else f"{run.id}: cancelled")

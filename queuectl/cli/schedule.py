@@ -83,11 +83,13 @@ def trigger(
 
     If a run of a job is not over, the new one waits for it, unless the job lets its runs overlap.
     """
-    now = clock.now()
+    from queuectl.author import person
+
+    now, by = clock.now(), person()
     with open_store(db) as store:
         with store.transaction():
             declared = [store.job(job) for job in dict.fromkeys(jobs)]
-            runs = [store.run(store.trigger(stored, now=now)) for stored in declared]
+            runs = [store.run(store.trigger(stored, now=now, by=by)) for stored in declared]
         wake_runners(spool_of(store))
     for run in runs:
         say(run.id)
@@ -123,11 +125,13 @@ def pause(
 
 def resume(scope: Scope = None, everything: All = False, db: Db = None) -> None:
     """End a pause: the next slots run again. What was paused as a whole is resumed as a whole."""
+    from queuectl.author import person
+
     now = clock.now()
     with store_of(read_settings(db)) as store:
         with store.transaction():
             covered = _scope(scope, everything, store.jobs())
-            was_paused = store.resume(covered, now=now)
+            was_paused = store.resume(covered, author=person(), now=now)
             others = [each for each in store.pauses(since=now) if _is_about(covered, each)]
         wake_runners(spool_of(store))
     note(f"resumed: {covered or 'everything'}" if was_paused else f"not paused: {covered or 'everything'}")

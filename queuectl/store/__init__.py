@@ -4,9 +4,9 @@
 values of ``queuectl.job`` and never in rows.
 """
 
+from queuectl.store.history import History as Store
 from queuectl.store.metrics import Counted
 from queuectl.store.queue import RunIdTaken
-from queuectl.store.reading import Reading as Store
 from queuectl.store.slots import DueJob
 from queuectl.store.values import Apply, Author, RunFilter, Runner, Settlement
 

@@ -34,14 +34,17 @@ class Declarations(Queue):
         """
         if not plan.writes:
             return None
+        places: dict[int, int] = {}  # by the ids of the jobs
         with self.transaction():
+            written = [change for change in plan.changes if change.writes]
+            place_of = {id(change): place for place, change in enumerate(written)}
             for manifest in plan.manifests:
                 if manifest.owner != manifest.manifest.path:
                     self._all("own_manifest", {"name": manifest.manifest.name, "path": manifest.manifest.path})
                 # Names are freed before they are taken: a job may be renamed to one that is removed here.
                 for change in sorted(manifest.changes, key=lambda change: change.action is not Action.REMOVE):
                     if change.writes:
-                        self._apply_change(change, now)
+                        places[self._apply_change(change, now)] = place_of[id(change)]
                 if not manifest.manifest.jobs:
                     self._all("disown_manifest", {"name": manifest.manifest.name})
             [(number,)] = self._all(
@@ -52,9 +55,11 @@ class Declarations(Queue):
                     "host": author.host,
                     "git_commit": author.git_commit,
                     "git_dirty": author.git_dirty,
-                    "changes": json.dumps([_summary(change) for change in plan.changes if change.writes], default=str),
+                    "changes": json.dumps([_summary(change) for change in written], default=str),
                 },
             )
+            rows = [{"job": job, "apply": number, "change": place} for job, place in places.items()]
+            self._many("insert_job_apply", rows)
             return int(number)
 
     def applies(self, *, limit: int | None = None) -> list[Apply]:
@@ -74,11 +79,13 @@ class Declarations(Queue):
             for row in self._dicts("list_applies", {"limit": -1 if limit is None else limit})
         ]
 
-    def _apply_change(self, change: Change, now: datetime) -> None:
+    def _apply_change(self, change: Change, now: datetime) -> int:
+        """Carry out one change and return the id of its job."""
         stored = change.stored
         if change.action is Action.REMOVE:
             assert stored is not None
-            self._all("remove_job", {"id": stored.id, "now": to_micros(now)})
+            job_id = stored.id
+            self._all("remove_job", {"id": job_id, "now": to_micros(now)})
         else:
             job_id = self._put_job(change, now)
             if change.moves_slot:
@@ -91,6 +98,7 @@ class Declarations(Queue):
             self.change(stored.latest, change.changed_run)
         if stored is not None and stored.job.recurrence:
             self._change_others(stored, change, now)
+        return job_id
 
     def _change_others(self, stored: StoredJob, change: Change, now: datetime) -> None:
         """Do to the runs before the newest one, of a recurring job, what becomes of that."""
@@ -159,4 +167,7 @@ def _summary(change: Change) -> dict[str, Any]:
         found["from"] = change.stored.job.full_name
     if change.fields:
         found["fields"] = {field.key: [field.old, field.new] for field in change.fields}
+    if change.action is Action.REMOVE and change.job.recurrence:
+        schedule, timezone = change.job.recurrence.times
+        found["fields"] = {"schedule": [schedule, None], "timezone": [timezone, None]}
     return found

@@ -2,11 +2,11 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from queuectl.errors import QueuectlError
-from queuectl.job import HELD, NewRun, Run, Stop
+from queuectl.job import HELD, NewRun, Run, State, Stop
 from queuectl.measures import AD_HOC, Event
 from queuectl.outcome import Released
 from queuectl.records import (
@@ -18,7 +18,10 @@ from queuectl.records import (
 )
 from queuectl.store.metrics import Happenings, Metrics
 from queuectl.store.rows import run_of, spec_to_json, to_json
-from queuectl.store.values import Runner, Settlement
+from queuectl.store.values import Author, Runner, Settlement
+
+LONGEST_BEAT: Final = timedelta(seconds=30)
+"""Beats of a runner that are further apart than this are recorded as a silence: three of them are missing."""
 
 _BATCH: Final = 100  # runs in one statement: more of them gain nothing, and are one text in memory
 
@@ -85,8 +88,8 @@ class Queue(Metrics):
             self._record(happenings)
         return stored
 
-    def change(self, before: Run, after: Run) -> bool:
-        """Store a person's change of a run; False if it is no longer in the state that was decided on."""
+    def change(self, before: Run, after: Run, *, by: Author | None = None) -> bool:
+        """Store a change of a run, and which person made it; False if it is no longer in the state decided on."""
         with self.transaction():
             jobs = self._all(
                 "change_run",
@@ -113,7 +116,15 @@ class Queue(Metrics):
                 happenings = Happenings()
                 happenings.other(event, after.state, job=jobs[0][0], at=to_micros(after.updated_at))
                 self._record(happenings)
+            if jobs and by is not None:
+                act = "retry" if after.state is State.PENDING else "cancel"
+                self._intervene(before.number, act, by, after.updated_at)
         return bool(jobs)
+
+    def _intervene(self, run: int, act: str, by: Author, now: datetime) -> None:
+        """Record what a person did to a run."""
+        row = {"run": run, "now": to_micros(now), "act": act, "user": by.user, "host": by.host}
+        self._all("insert_intervention", row)
 
     def purge(self, runs: Sequence[Run]) -> list[Run]:
         """Delete runs and their attempts, unless their state changed meanwhile; return those that went."""
@@ -126,18 +137,22 @@ class Queue(Metrics):
         """Return what this runner is asked to do with attempts under way, by the number of the run."""
         return {number: Stop(stop) for number, stop in self._all("stops", {"runner": runner})}
 
-    def register_runner(self, *, host: str, pid: int, workers: int, now: datetime) -> int:
+    def register_runner(self, *, host: str, pid: int, workers: int, now: datetime, has_schedule: bool = True) -> int:
         """Record a runner that has started and return its id."""
-        [(runner,)] = self._all("insert_runner", {"host": host, "pid": pid, "workers": workers, "now": to_micros(now)})
+        keys = {"host": host, "pid": pid, "workers": workers, "has_schedule": has_schedule}
+        [(runner,)] = self._all("insert_runner", keys | {"now": to_micros(now)})
         return int(runner)
 
     def beat(self, runner: int, *, now: datetime) -> None:
-        """Record that a runner lives."""
-        self._all("beat", {"id": runner, "now": to_micros(now)})
+        """Record that a runner lives, and that it was silent if its last beat is more than ``LONGEST_BEAT`` away."""
+        row = {"id": runner, "now": to_micros(now)}
+        with self.transaction():
+            self._all("note_silence", row | {"longest": LONGEST_BEAT // timedelta(microseconds=1)})
+            self._all("beat", row)
 
-    def stop_runner(self, runner: int, *, now: datetime) -> None:
-        """Record that a runner has ended."""
-        self._all("stop_runner", {"id": runner, "now": to_micros(now)})
+    def stop_runner(self, runner: int, *, now: datetime, died: bool = False) -> None:
+        """Record that a runner has ended; ``died`` if others found it dead at this time."""
+        self._all("stop_runner", {"id": runner, "now": to_micros(now), "died": died})
 
     def has_runner(self, runner: int) -> bool:
         """Whether a runner ever had this number."""

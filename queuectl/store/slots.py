@@ -73,7 +73,7 @@ class Slots(Declarations):
                 self._record(happenings)
             return True
 
-    def trigger(self, stored: StoredJob, *, now: datetime) -> str:
+    def trigger(self, stored: StoredJob, *, now: datetime, by: Author | None = None) -> str:
         """Put one run of a job into the queue and return its id.
 
         It waits for those that are not over, unless the job lets its runs overlap.
@@ -82,16 +82,20 @@ class Slots(Declarations):
             allows = stored.job.recurrence is not None and stored.job.recurrence.overlap is Overlap.ALLOW
             waits = not allows and bool(self.unfinished_runs(stored.id))
             new = NewRun(spec=stored.job.spec, run_at=HELD if waits else now)
-            return f"r{self._insert_run(new, job=stored.id, now=now)}"
+            number = self._insert_run(new, job=stored.id, now=now)
+            if by is not None:
+                self._intervene(number, "trigger", by, now)
+            return f"r{number}"
 
     def pause(self, scope: str, *, until: datetime | None, reason: str | None, author: Author, now: datetime) -> None:
         """Let no slot of ``scope`` run, from now on until it is resumed or ``until`` has come."""
         keys = {"until": to_micros_or_none(until), "reason": reason, "user": author.user, "host": author.host}
         self._all("insert_pause", {"scope": scope, "now": to_micros(now), **keys})
 
-    def resume(self, scope: str, *, now: datetime) -> bool:
+    def resume(self, scope: str, *, now: datetime, author: Author) -> bool:
         """End the pauses of exactly this scope; False if there was none."""
-        return bool(self._all("end_pauses", {"scope": scope, "now": to_micros(now)}))
+        by = f"{author.user}@{author.host}"
+        return bool(self._all("end_pauses", {"scope": scope, "now": to_micros(now), "by": by}))
 
     def pauses(self, *, since: datetime) -> list[Pause]:
         """Return the pauses that are not over at an instant, or began later, oldest first."""
@@ -103,6 +107,9 @@ class Slots(Declarations):
                 ended_at=to_instant_or_none(ended_at),
                 reason=reason,
                 by=by,
+                ended_by=ended_by,
             )
-            for scope, begins_at, until, ended_at, reason, by in self._all("pauses_since", {"since": to_micros(since)})
+            for scope, begins_at, until, ended_at, reason, by, ended_by in self._all(
+                "pauses_since", {"since": to_micros(since)}
+            )
         ]

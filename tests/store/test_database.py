@@ -248,6 +248,18 @@ HOT = {
     "running_runners": ("runners_running",),
     "attempts_of": ("PRIMARY KEY",),
     "oldest_span": ("PRIMARY KEY",),
+    "job_by_name": ("sqlite_autoindex_jobs_1", "runs_of_job"),
+    "declarations": ("PRIMARY KEY",),
+    "run_of_slot": ("runs_slot",),
+    "latest_slot": ("runs_slot",),
+    "run_in_stead": ("runs_slot",),
+    "run_before": ("runs_of_job",),
+    "newest_run_until": ("runs_of_job",),
+    "folded_with": ("folded_slots_of_job",),
+    "ahead": ("runs_waiting",),
+    "interventions_of": ("interventions_of_run",),
+    "runner_lives": ("runners_ended", "runners_started", "runners_running", "runs_processing", "PRIMARY KEY"),
+    "silences_of": ("silences_of_runner",),
 }
 
 

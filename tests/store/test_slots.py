@@ -10,24 +10,13 @@ from queuectl.outcome import Exited
 from queuectl.slots import fire
 from queuectl.store import RunFilter, Store
 from tests.support.factories import NOW, make_job
-from tests.support.queue import AUTHOR, claim, declare, finish, register
+from tests.support.queue import AUTHOR, claim, declare, finish, register, tick
 
 HOUR = timedelta(hours=1)
 
 
 def hourly(**keys):
     return make_job("report", schedule="0 * * * *", **keys)
-
-
-def tick(store, now):
-    """Account for what is due, as a runner does; return whether this one was the first."""
-    pauses = store.pauses(since=NOW - 100 * HOUR)
-    firsts = []
-    for due in store.due_jobs(now=now):
-        firing = fire(due.job, due.next_slot, now, is_unfinished=due.is_unfinished, pauses=pauses)
-        after = firing.caught_up.next_slot
-        firsts.append(store.fire(due, firing.runs, after=after, replaces=firing.replaces, now=now))
-    return firsts
 
 
 def ledger(store):
@@ -132,8 +121,8 @@ def test_slots_of_a_pause_are_recorded_and_resuming_does_not_bring_them_back(sto
     declare(store, hourly())
     store.pause("nightly", until=None, reason="holiday", author=AUTHOR, now=NOW)
     tick(store, NOW + HOUR)
-    assert store.resume("nightly", now=NOW + 1.5 * HOUR)
-    assert not store.resume("nightly", now=NOW + 1.5 * HOUR)
+    assert store.resume("nightly", author=AUTHOR, now=NOW + 1.5 * HOUR)
+    assert not store.resume("nightly", author=AUTHOR, now=NOW + 1.5 * HOUR)
 
     tick(store, NOW + 2 * HOUR)
 

@@ -1,13 +1,13 @@
 """Short ways to bring a queue into the state that a test begins with."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from queuectl.job import Job, NewRun, Run
 from queuectl.lifecycle import settle
 from queuectl.outcome import Exited, Outcome
 from queuectl.plan import Plan, plan
-from queuectl.slots import first_slot
+from queuectl.slots import fire, first_slot
 from queuectl.store import Author, Store
 from tests.support.factories import NOW, make_attempt, make_manifest, make_spec
 
@@ -45,3 +45,19 @@ def declare(store: Store, *jobs: Job, now: datetime = NOW) -> Plan:
         found = plan([manifest], store.stored_jobs([manifest.name]), store.owners(), now=now, first_slot=first_slot)
         store.apply(found, author=AUTHOR, now=now)
     return found
+
+
+def tick(store: Store, now: datetime) -> list[bool]:
+    """Account for the slots that are due, as a runner does; return of each job whether this was the first to do so."""
+    firsts = []
+    pauses = store.pauses(since=datetime(1970, 1, 1, tzinfo=UTC))
+    for due in store.due_jobs(now=now):
+        firing = fire(due.job, due.next_slot, now, is_unfinished=due.is_unfinished, pauses=pauses)
+        found = firing.caught_up
+        folded = None
+        if found.first_folded and found.last_folded:
+            folded = (found.first_folded, found.last_folded, found.folded)
+        firsts.append(
+            store.fire(due, firing.runs, after=found.next_slot, replaces=firing.replaces, folded=folded, now=now)
+        )
+    return firsts

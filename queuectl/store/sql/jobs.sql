@@ -64,6 +64,11 @@ INSERT INTO applies (applied_at, user, host, git_commit, git_dirty, changes)
 VALUES (:now, :user, :host, :git_commit, :git_dirty, :changes)
 RETURNING number;
 
+-- name: insert_job_apply
+-- Where in an apply the change of a job stands.
+INSERT INTO job_applies (job, apply, change)
+VALUES (:job, :apply, :change);
+
 -- name: list_applies
 -- Newest first.
 SELECT number, applied_at, user, host, git_commit, git_dirty, changes

@@ -78,11 +78,23 @@ DELETE FROM runs
  WHERE number = :number AND state = :state
 RETURNING number;
 
+-- name: insert_intervention
+-- What a person did to a run.
+INSERT INTO interventions (run, at, act, user, host)
+VALUES (:run, :now, :act, :user, :host);
+
 -- name: insert_runner
 -- A runner has started.
-INSERT INTO runners (host, pid, workers, started_at, heartbeat_at)
-VALUES (:host, :pid, :workers, :now, :now)
+INSERT INTO runners (host, pid, workers, has_schedule, started_at, heartbeat_at)
+VALUES (:host, :pid, :workers, :has_schedule, :now, :now)
 RETURNING id;
+
+-- name: note_silence
+-- The runner lives, but its last beat is too long ago, or later than now; by the key.
+INSERT INTO silences (runner, since, until)
+SELECT id, heartbeat_at, :now
+  FROM runners
+ WHERE id = :id AND (heartbeat_at < :now - :longest OR heartbeat_at > :now);
 
 -- name: beat
 -- The runner lives.
@@ -93,7 +105,7 @@ UPDATE runners
 -- name: stop_runner
 -- The runner has ended, or was found dead.
 UPDATE runners
-   SET stopped_at = :now
+   SET stopped_at = :now, died = :died
  WHERE id = :id AND stopped_at IS NULL;
 
 -- name: running_runners

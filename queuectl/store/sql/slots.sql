@@ -39,13 +39,13 @@ VALUES (:scope, :now, :until, :reason, :user, :host);
 -- name: end_pauses
 -- Resumed: what is due from now on runs.
 UPDATE pauses
-   SET ended_at = :now
+   SET ended_at = :now, ended_by = :by
  WHERE scope = :scope AND ended_at IS NULL AND coalesce(until > :now, TRUE)
 RETURNING id;
 
 -- name: pauses_since
 -- The pauses that are not over at an instant, or began later.
-SELECT scope, begins_at, until, ended_at, reason, user || '@' || host
+SELECT scope, begins_at, until, ended_at, reason, user || '@' || host, ended_by
   FROM pauses
  WHERE coalesce(ended_at > :since, TRUE) AND coalesce(until > :since, TRUE)
  ORDER BY id;
