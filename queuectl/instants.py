@@ -31,6 +31,30 @@ def parse_instant(written: str, *, zone: str | None) -> datetime:
     return to_instant(_parsed(text(written)), zone=zone)
 
 
+def parse_local(written: str, *, zone: str) -> datetime:
+    """Return the local time in ``zone``, without a time zone of its own, that a date or a date-time means.
+
+    One without an offset is taken as it is, whether the clocks show it on that day or not. Raises ValueError as
+    ``parse_instant`` does.
+    """
+    local = _with_time(_parsed(text(written)))
+    return local.replace(tzinfo=None) if local.tzinfo is None else local.astimezone(_zone(zone)).replace(tzinfo=None)
+
+
+def format_instant(instant: datetime) -> str:
+    """Return an instant in UTC to the second: `2026-12-01T02:00:00Z`."""
+    return instant.isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def format_in_zone(instant: datetime, zone: str) -> str:
+    """Return an instant in UTC with its local time: `2026-12-01T02:00:00Z (03:00:00 +0100 Europe/Berlin)`."""
+    if zone == "UTC":
+        return format_instant(instant)
+    local = instant.astimezone(_zone(zone))
+    day = "" if local.date() == instant.date() else f"{local:%a %Y-%m-%d} "
+    return f"{format_instant(instant)} ({day}{local:%H:%M:%S %z} {zone})"
+
+
 def to_instant(value: object, *, zone: str | None) -> datetime:
     """Return the instant that a date-time of TOML or an ISO string means; as ``parse_instant``."""
     if isinstance(value, str):

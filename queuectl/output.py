@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 _HEADER = 8
+_LAST = 4096
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -72,6 +73,19 @@ def read_output(path: str) -> Iterator[bytes]:
         yield _dropped(total - len(kept))
     if kept:
         yield kept
+
+
+def last_line(path: str) -> str:
+    """Return the last line of a stream that is not blank, at most 200 characters of it; nothing if there is none."""
+    try:
+        with Path(path).open("rb") as head:
+            head.seek(max(head.seek(0, os.SEEK_END) - _LAST, 0))
+            kept = head.read()
+    except FileNotFoundError:
+        return ""
+    kept += _read_round(path)[1][-_LAST:]
+    lines = [line.strip() for line in kept.decode(errors="replace").splitlines()]
+    return next((line[:200] for line in reversed(lines) if line), "")
 
 
 class Follower:

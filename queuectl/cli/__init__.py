@@ -35,6 +35,7 @@ COMMANDS: Final = {
     "jobs": "look",
     "show": "look",
     "logs": "look",
+    "why": "why",
     "next": "schedule",
     "trigger": "schedule",
     "pause": "schedule",

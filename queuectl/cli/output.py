@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, TextIO
 
 from queuectl.errors import QueuectlError
+from queuectl.instants import format_instant
 from queuectl.visible import visible
 
 _COLOURS = {
@@ -105,7 +106,7 @@ def ago(instant: datetime, now: datetime) -> str:
 
 def stamp(instant: datetime | None) -> str:
     """Return an instant in UTC to the second, a dash for none."""
-    return instant.isoformat(timespec="seconds").replace("+00:00", "Z") if instant else "-"
+    return format_instant(instant) if instant else "-"
 
 
 def _plain(value: Any) -> Any:

@@ -36,7 +36,16 @@ def imported(queuectl, *arguments):
 
 @pytest.mark.parametrize(
     "arguments",
-    [["enqueue", "--", "true"], ["status"], ["list"], ["show", "r1"], ["jobs"], ["dlq", "list"], ["cancel", "r1"]],
+    [
+        ["enqueue", "--", "true"],
+        ["status"],
+        ["list"],
+        ["show", "r1"],
+        ["jobs"],
+        ["dlq", "list"],
+        ["why", "r1"],
+        ["cancel", "r1"],
+    ],
     ids=" ".join,
 )
 def test_small_commands_import_nothing_heavy(queuectl, arguments):
