@@ -36,6 +36,7 @@ COMMANDS: Final = {
     "show": "look",
     "logs": "look",
     "why": "why",
+    "metrics": "metrics",
     "next": "schedule",
     "trigger": "schedule",
     "pause": "schedule",

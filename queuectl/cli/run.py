@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from queuectl import clock
+from queuectl.cli.output import note
 from queuectl.cli.session import Db, read_settings, store_of
 from queuectl.settings import Settings
 
@@ -18,6 +20,9 @@ DrainTimeout = Annotated[
     typer.Option(help="How long attempts may go on after SIGTERM.", metavar="DURATION", show_default="30s"),
 ]
 NoSchedule = Annotated[bool, typer.Option("--no-schedule", help="Leave slots to other runners.")]
+MetricsListen = Annotated[
+    str | None, typer.Option(metavar="HOST:PORT", help="Serve metrics for Prometheus here.", show_default=False)
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -33,6 +38,7 @@ def run(
     once: Once = False,
     drain_timeout: DrainTimeout = None,
     no_schedule: NoSchedule = False,
+    metrics_listen: MetricsListen = None,
     db: Db = None,
 ) -> None:
     """Claim due runs and execute them.
@@ -48,6 +54,7 @@ def run(
         once=once,
         drain_timeout=patience_of(settings, drain_timeout),
         no_schedule=no_schedule,
+        metrics_at=address_of(metrics_listen),
     )
 
 
@@ -59,6 +66,16 @@ def patience_of(settings: Settings, written: str | None) -> float:
     return settings.drain_timeout if written is None else checked("--drain-timeout", rules.duration, written)
 
 
+def address_of(written: str | None) -> tuple[str, int] | None:
+    """Return the host and port where metrics are to be served."""
+    if written is None:
+        return None
+    from queuectl.cli.options import checked
+    from queuectl.scrapes import address
+
+    return checked("--metrics-listen", address, written)
+
+
 def work(
     settings: Settings,
     *,
@@ -67,12 +84,15 @@ def work(
     once: bool,
     drain_timeout: float,
     no_schedule: bool,
+    metrics_at: tuple[str, int] | None = None,
     announce: Callable[[int], None] = lambda _: None,
 ) -> None:
     """Be a runner until it is time to end; ``announce`` is told its number once it is up."""
     from queuectl.cli.progress import Lines, LiveView
     from queuectl.mainloop import MainLoop, Until
 
+    if metrics_at is not None:
+        _serve_metrics(metrics_at, settings)
     audience = LiveView() if sys.stdout.isatty() else Lines()
     with (
         store_of(settings, create=True) as store,
@@ -93,3 +113,11 @@ def work(
         raise typer.Exit(128 + stopped_by)
     if until is not Until.STOPPED and tally.dead:
         raise typer.Exit(1)
+
+
+def _serve_metrics(at: tuple[str, int], settings: Settings) -> None:
+    from queuectl.scrapes import serve
+
+    port = serve(at, lambda: store_of(settings), clock.now)
+    host = f"[{at[0]}]" if ":" in at[0] else at[0]
+    note(f"metrics: http://{host}:{port}/metrics")

@@ -15,7 +15,17 @@ from queuectl import clock, presence, rules
 from queuectl.cli.group import Group
 from queuectl.cli.options import checked
 from queuectl.cli.output import ago, note, print_json, print_table
-from queuectl.cli.run import WORKERS_HELP, Drain, DrainTimeout, NoSchedule, Once, patience_of, work
+from queuectl.cli.run import (
+    WORKERS_HELP,
+    Drain,
+    DrainTimeout,
+    MetricsListen,
+    NoSchedule,
+    Once,
+    address_of,
+    patience_of,
+    work,
+)
 from queuectl.cli.session import Db, Json, open_store, read_settings, spool_of, store_of
 from queuectl.durations import format_duration
 from queuectl.errors import NotFound, QueuectlError, TimedOut, UsageError
@@ -56,6 +66,7 @@ def start(
     once: Once = False,
     drain_timeout: DrainTimeout = None,
     no_schedule: NoSchedule = False,
+    metrics_listen: MetricsListen = None,
     detach: Annotated[bool, typer.Option("--detach", "-d", help="In the background; returns once it is up.")] = False,
     log: Annotated[
         Path | None,
@@ -75,6 +86,7 @@ def start(
         once=once,
         drain_timeout=patience_of(settings, drain_timeout),
         no_schedule=no_schedule,
+        metrics_at=address_of(metrics_listen),
     )
     if detach:
         _detached(settings, begin, log)

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from queuectl.job import State
-from queuectl.measures import COLUMNS, FINE, WIDTHS, Event, Measure, Sums, add_attempt, measure_of, no_sums
+from queuectl.measures import AD_HOC, COLUMNS, FINE, WIDTHS, Event, Measure, Sums, add_attempt, measure_of, no_sums
 from queuectl.records import to_instant, to_micros
 from queuectl.store.database import Database
 
@@ -54,11 +54,14 @@ class Happenings:
 class Counted:
     """What happened to the runs of a job, or of all jobs: how often, how long, and when it last did.
 
-    ``job`` is None for ad-hoc runs and in a series. ``start`` is when the span begins, None outside a series.
+    ``job`` is None for ad-hoc runs and in a series; one that was removed keeps its numbers and is not ``is_declared``.
+    ``start`` is when the span begins, None outside a series.
     """
 
     start: datetime | None = None
+    job_id: int = AD_HOC
     job: str | None = None
+    is_declared: bool = True
     event: Event
     state: State
     latest: datetime
@@ -137,5 +140,11 @@ class Metrics(Database):
 
 def _by_job(row: tuple[Any, ...]) -> Counted:
     return Counted(
-        job=row[0], event=Event(row[1]), state=State(row[2]), latest=to_instant(row[3]), measure=measure_of(row[4:])
+        job_id=row[0],
+        job=row[1],
+        is_declared=bool(row[2]),
+        event=Event(row[3]),
+        state=State(row[4]),
+        latest=to_instant(row[5]),
+        measure=measure_of(row[6:]),
     )

@@ -32,7 +32,7 @@ DELETE FROM metrics
 
 -- name: metric_totals
 -- Of all time, by job, event and state; along the key, some ten rows for each job.
-SELECT manifest || '/' || name, event, state, latest, {sums}
+SELECT metrics.job, manifest || '/' || name, removed_at IS NULL, event, state, latest, {sums}
   FROM metrics
   LEFT JOIN jobs ON jobs.id = metrics.job
  WHERE width = 0
@@ -49,7 +49,7 @@ SELECT start - start % :step, event, state, max(latest), {summed_sums}
 
 -- name: metrics_since
 -- By job, event and state; a range of the key for each width.
-SELECT manifest || '/' || name, event, state, max(latest), {summed_sums}
+SELECT metrics.job, manifest || '/' || name, removed_at IS NULL, event, state, max(latest), {summed_sums}
   FROM metrics
   LEFT JOIN jobs ON jobs.id = metrics.job
  WHERE width IN (300, 3600, 86400) AND start >= :since
