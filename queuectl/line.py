@@ -8,9 +8,11 @@ import os
 import signal
 import socket
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import forkserver
 from multiprocessing.context import BaseContext
 from typing import Final
 
@@ -24,19 +26,30 @@ from queuectl.worker import LARGEST_MESSAGE, serve
 # Messages keep their bounds. macOS has no SOCK_SEQPACKET for local sockets; its datagrams serve as well.
 KIND: Final = socket.SOCK_SEQPACKET if sys.platform != "darwin" else socket.SOCK_DGRAM
 _ANSWERS_WITHIN: Final = 5.0  # seconds beyond what an attempt may take to end
+_GENTLE: Final = (Interrupt.CANCEL, Interrupt.RELEASE)
 
 
 class Line:
-    """A worker, from its start to the end of its line; ``journal`` is what its journal's files' names begin with."""
+    """A worker, from its start to the end of its line; ``journal`` is what its journal's files' names begin with.
+
+    One that has not spoken after ``speaks_within`` seconds is taken to hang.
+    """
 
     def __init__(
-        self, journal: str, channel: socket.socket, spool: Spool, context: BaseContext, *, output_limit: int
+        self,
+        journal: str,
+        channel: socket.socket,
+        spool: Spool,
+        context: BaseContext,
+        *,
+        output_limit: int,
+        speaks_within: float,
     ) -> None:
         self.run: Run | None = None
         """What it is doing."""
         self.is_open = True
         self.has_spoken = False
-        self._answers_by: float | None = None  # else it hangs
+        self._answers_by: float | None = time.monotonic() + speaks_within  # else it hangs
         self._pid: int | None = None
         self._journal = journal
         self._file = self._oldest_file = 1
@@ -45,10 +58,11 @@ class Line:
             end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, LARGEST_MESSAGE)
         self._socket.setblocking(False)
         self._executor = ProcessPoolExecutor(1, context, serve, (channel, theirs, spool, journal, output_limit))
-        # If the forkserver dies at this moment there is no worker: its line ends, and it is replaced as any other.
-        with _quiet_forkserver(), contextlib.suppress(OSError, EOFError):
-            self._executor.submit(os.getpid)  # the first task starts the process, which never comes to it
-        theirs.close()
+        with _quiet_forkserver():
+            forkserver.ensure_running()
+        # In a thread, since who asks a forkserver that hangs waits for it.
+        self._starting = threading.Thread(target=self._start, args=(theirs,), daemon=True)
+        self._starting.start()
 
     def fileno(self) -> int:
         """Return the descriptor that becomes readable when the worker says something."""
@@ -64,13 +78,15 @@ class Line:
             except ConnectionError:
                 message = b""
             self.is_open = bool(message)
+            self.has_spoken |= self.is_open
             for line in message.split(b"\n") if message else ():
                 if is_record(line) or is_execution(line):
                     yield line
                 else:
                     self._pid = number_in(line, "worker") or self._pid
                     self._file = number_in(line, "file") or self._file
-            self.has_spoken = self._pid is not None
+            if self.run is None:
+                self._answers_by = None
 
     def began(self, run: Run) -> None:
         """Take note of what the worker does; it must not take longer than the run's time-out says."""
@@ -85,8 +101,8 @@ class Line:
 
     def tell(self, interrupt: Interrupt, run: Run) -> None:
         """Interrupt an execution; a worker that does not end it in time is taken to hang."""
-        if interrupt is not Interrupt.WITHDRAW:
-            due = _by(0 if interrupt is Interrupt.KILL else run.spec.grace_period)
+        if interrupt is not Interrupt.WITHDRAW or self.run is None:  # who is busy need not answer that at once
+            due = _by(run.spec.grace_period if interrupt in _GENTLE else 0)
             self._answers_by = min(self._answers_by or due, due)
         try:
             self._socket.send(f"{interrupt} {run.execution}".encode())
@@ -133,9 +149,23 @@ class Line:
         except OSError:  # it was killed
             pass
         self._socket.close()
+
+    def let_go(self) -> None:
+        """Give back what the worker's process was started with; takes until the forkserver says that it has ended."""
+        self._starting.join()
         self._executor.shutdown(wait=True)
 
+    def _start(self, theirs: socket.socket) -> None:
+        # If the forkserver dies at this moment there is no worker: its line ends, and it is replaced as any other.
+        with contextlib.suppress(OSError, EOFError):
+            self._executor.submit(os.getpid)  # the first task starts the process, which never comes to it
+            self._pid = next(iter(self._executor._processes), None)  # noqa: SLF001 - until it tells us itself
+        theirs.close()
+
     def _kill(self) -> None:
+        if self._starting.is_alive():
+            end_forkserver()
+            return
         # As long as the line is open the worker lives, and its number is its own.
         if self._pid is not None:
             with contextlib.suppress(ProcessLookupError):
@@ -144,6 +174,14 @@ class Line:
 
 def _by(seconds: float) -> float:
     return time.monotonic() + seconds + _ANSWERS_WITHIN
+
+
+def end_forkserver() -> None:
+    """Kill the process that workers come from: it hangs. The next worker gets a new one; those there are live on."""
+    pid = getattr(forkserver._forkserver, "_forkserver_pid", None)  # noqa: SLF001 - nothing public tells
+    if pid is not None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 @contextlib.contextmanager

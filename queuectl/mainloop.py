@@ -99,8 +99,8 @@ class MainLoop:
                     time.sleep(pause)  # noqa: TID251 - answers that come meanwhile share one commit
             # Only here: a runner that ends by an exception has not stopped in the sense that nothing is left to rescue.
             with suppress(DatabaseBusy, DatabaseUnavailable):
+                forget(Spool(str(self._store.path)), runner.id)  # first: else nobody would ever do it for us
                 self._store.stop_runner(runner.id, now=clock.now())
-                forget(Spool(str(self._store.path)), runner.id)
             stopped_by = self._signals[-1] if len(self._signals) > 1 else None
             return runner.tally, stopped_by
 

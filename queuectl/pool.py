@@ -11,6 +11,7 @@ import multiprocessing
 import pickle
 import selectors
 import socket
+import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
@@ -19,7 +20,7 @@ from queuectl.aftermath import account_of, unfinished
 from queuectl.executors import Answer
 from queuectl.job import Attempt, Run
 from queuectl.journal import attempt_in, is_record, read_journals
-from queuectl.line import KIND, Line
+from queuectl.line import KIND, Line, end_forkserver
 from queuectl.outcome import Exited, Released
 from queuectl.process import NOT_EXECUTABLE, ORPHAN_GRACE, Interrupt
 from queuectl.records import run_of_record, run_to_record
@@ -27,6 +28,9 @@ from queuectl.spool import Spool
 from queuectl.worker import LARGEST_MESSAGE
 
 _SAYS_SO_WITHIN: Final = 1.0  # seconds from taking a run to saying so
+_SPEAKS_WITHIN: Final = 5.0  # seconds from its start; a worker has more time the more of them start together
+_SPEAKS_WITHIN_EACH: Final = 0.1
+_ENDS_WITHIN: Final = 2.0  # seconds beyond what its job has
 _FENCE_INTERVAL: Final = 0.05
 _LONGEST_RESPAWN_PAUSE: Final = 1.0
 
@@ -62,6 +66,7 @@ class LocalPool:
         self._backlog: list[Run] = []  # what the channel has no room for
         self._ready: list[Answer] = []  # for runs that no worker will begin
         self._respawn_pause = 0.0
+        self._speaks_within = self._first_word = _SPEAKS_WITHIN + size * _SPEAKS_WITHIN_EACH
         self._hired = 0
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(["queuectl.worker"])
@@ -69,7 +74,13 @@ class LocalPool:
         for end in (self._sending, self._taking):
             end.setblocking(False)
             end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, LARGEST_MESSAGE)
-        self._lines = [self._new_line() for _ in range(size)]
+        self._lines: list[Line] = []
+        try:
+            for _ in range(size):
+                self._hire()
+        except BaseException:  # those that were started would keep this process from ending
+            self.close()
+            raise
 
     @property
     def in_flight(self) -> Mapping[str, Run]:
@@ -101,6 +112,7 @@ class LocalPool:
         self._send_backlog()
         if self._unstarted and time.monotonic() - next(iter(self._unstarted.values())) > self._begins_within:
             self.recall()
+            self._miss()
         ready, self._ready = self._ready, []
         return answers + [self._answered(run, attempt) for run, attempt in ready] + self._fenced() + self._given_up()
 
@@ -131,18 +143,32 @@ class LocalPool:
         for line in lines:
             self._selector.unregister(line)
             line.hang_up()
-        deadline = time.monotonic() + ORPHAN_GRACE + 2.0
+        deadline = time.monotonic() + ORPHAN_GRACE + _ENDS_WITHIN
         for line in lines:
             line.wait(deadline)
+        # In a thread, since a forkserver that hangs does not say that its workers have ended.
+        letting_go = threading.Thread(target=_let_go, args=(lines,), daemon=True)
+        letting_go.start()
+        letting_go.join(_ENDS_WITHIN)
+        if letting_go.is_alive():
+            end_forkserver()
+            letting_go.join()
         self._sending.close()
         self._taking.close()
 
-    def _new_line(self) -> Line:
+    def _hire(self) -> None:
         self._hired += 1
         journal = self._spool.journal(self._runner, self._hired)
-        line = Line(journal, self._taking, self._spool, self._context, output_limit=self._output_limit)
+        line = Line(
+            journal,
+            self._taking,
+            self._spool,
+            self._context,
+            output_limit=self._output_limit,
+            speaks_within=self._speaks_within,
+        )
         self._selector.register(line, selectors.EVENT_READ, line)
-        return line
+        self._lines.append(line)
 
     def _send_backlog(self) -> None:
         sent = 0
@@ -190,20 +216,29 @@ class LocalPool:
 
     def _replace(self, line: Line) -> None:
         """Put a new worker in the place of one that died."""
+        self._lines.remove(line)
         self._selector.unregister(line)
         line.close()
         if run := line.ended():
             self._fencing.append(run)
-        # What is still in the channel nobody has taken. What is then missing, the dead worker took, or one that lives
-        # and is about to say so.
         self._backlog = self._untaken() + self._backlog
-        waiting = {run.execution for run in self._backlog}
-        deadline = time.monotonic() + _SAYS_SO_WITHIN
-        self._missing |= dict.fromkeys(self._unstarted.keys() - waiting, deadline)
+        self._miss()
         # A worker that died before it said anything would do so again: do not spin.
         self._respawn_pause = 0.0 if line.has_spoken else min(self._respawn_pause * 2 + 0.05, _LONGEST_RESPAWN_PAUSE)
+        # It may have been killed because it had not said anything yet: the machine may be too slow for that.
+        self._speaks_within = self._first_word if line.has_spoken else self._speaks_within * 2
         time.sleep(self._respawn_pause)  # noqa: TID251
-        self._lines[self._lines.index(line)] = self._new_line()
+        self._hire()
+
+    def _miss(self) -> None:
+        """Look for runs that were taken, by a worker that is dead or hangs, or by one that is about to say so.
+
+        Called when the channel is empty: what is still in it nobody has taken.
+        """
+        waiting = {run.execution for run in self._backlog} | {run.execution for run, _ in self._ready}
+        deadline = time.monotonic() + _SAYS_SO_WITHIN
+        for execution in self._unstarted.keys() - waiting:
+            self._missing.setdefault(execution, deadline)
 
     def _untaken(self) -> list[Run]:
         found: list[Run] = []
@@ -243,3 +278,8 @@ class LocalPool:
             if self._missing.pop(run.execution, None) is not None:
                 answers.append(self._answered(run, unfinished(run, Released(began=False))))
         return answers
+
+
+def _let_go(lines: Iterable[Line]) -> None:
+    for line in lines:
+        line.let_go()

@@ -53,9 +53,9 @@ class Rescuer:
             if self._store.processing_runs(dead):
                 is_all = False
                 continue
+            presence.forget(self._spool, dead)  # first: else, if we die now, nobody would ever do it
             self._store.stop_runner(dead, now=now, died=True)
             self._found_dead.pop(dead, None)
-            presence.forget(self._spool, dead)
         return is_all
 
     def _dead_runners(self) -> list[int]:

@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from tests.faults.conftest import state_of
+from tests.faults.conftest import parent_of, state_of
 from tests.support.waiting import eventually
 
 
@@ -227,3 +227,68 @@ def test_the_time_out_of_a_frozen_worker_s_job_is_kept(scene, gate):
 
     scene.becomes("x", "dead")
     assert state_of(job) is None
+
+
+def test_a_frozen_forkserver_holds_up_neither_runs_nor_the_replacement_of_a_worker(scene, gate):
+    body, go = gate
+    scene.job("x", body)
+    scene.job("y", body)
+    scene.runner("--workers", "2")
+    forkserver = parent_of(scene.began("x")[0])
+    worker, _ = scene.began("y")
+    scene.freeze(forkserver)
+    os.kill(worker, signal.SIGKILL)
+    scene.job("z", body)
+
+    go.touch()
+
+    for name in ("x", "y", "z"):  # by the worker that is left
+        scene.becomes(name, "completed")
+    eventually(lambda: state_of(forkserver) is None)
+    assert (scene.outcomes("x"), scene.outcomes("y")) == (["exited"], ["lost", "exited"])
+
+
+def test_a_runner_whose_only_worker_died_with_a_frozen_forkserver_goes_on(scene, gate):
+    body, go = gate
+    scene.job("x", body)
+    scene.runner("--workers", "1")
+    worker, _ = scene.began("x")
+    scene.freeze(parent_of(worker))
+
+    os.kill(worker, signal.SIGKILL)
+    go.touch()
+
+    scene.becomes("x", "completed")
+    assert scene.outcomes("x") == ["lost", "exited"]
+
+
+@pytest.mark.parametrize("has_lost_a_worker", [False, True])
+def test_a_frozen_forkserver_does_not_keep_its_runner_from_ending(scene, has_lost_a_worker):
+    scene.job("x", "true")
+    runner = scene.runner("--workers", "2")
+    worker, _ = scene.began("x")
+    scene.becomes("x", "completed")
+    scene.freeze(parent_of(worker))
+    if has_lost_a_worker:
+        os.kill(worker, signal.SIGKILL)
+
+    runner.terminate()
+
+    assert runner.wait(30) == 0
+
+
+def test_a_whole_group_that_was_frozen_goes_on_when_it_wakes(scene, gate):
+    body, go = gate
+    scene.job("x", body)
+    runner = scene.runner("--workers", "1")
+    worker, _ = scene.began("x")
+    group = [runner.pid, parent_of(worker), worker]
+    for pid in group:
+        scene.freeze(pid)
+    go.touch()
+    eventually(lambda: scene.times("x", "ended"))
+
+    os.killpg(runner.pid, signal.SIGCONT)
+
+    scene.becomes("x", "completed")
+    assert (scene.outcomes("x"), scene.times("x", "began")) == (["exited"], 1)
