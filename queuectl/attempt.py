@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
 
-from queuectl import clock, fence, presence
+from queuectl import clock, failpoint, fence, presence
 from queuectl.environment import job_environment
 from queuectl.job import Attempt, Run
 from queuectl.journal import Journal, record_of
@@ -54,6 +54,7 @@ def execute(run: Run, bench: Workbench) -> Attempt:
     outcome: Outcome
     try:
         lock = journal.begin(run.execution)
+        failpoint.reach("begin-journalled")
         # Asked only now: whoever settles the run without us, from now on finds that it has begun.
         if _is_withdrawn(run, spool, line):
             outcome = Released(began=False)
@@ -82,7 +83,9 @@ def execute(run: Run, bench: Workbench) -> Attempt:
     for sink in sinks:
         sink.close()
     if lock is not None:
+        failpoint.reach("end-before-journal")
         journal.end(lock, record_of(attempt))
+        failpoint.reach("end-journalled")
         os.close(lock)
         if not (process and process.left_nothing) and not is_childless(line):
             _end_daemons(journal.path, spool.mark(run.execution), run.spec.grace_period, line)

@@ -9,7 +9,7 @@ import stat
 import sys
 from collections.abc import Mapping
 
-from queuectl import fence
+from queuectl import failpoint, fence
 from queuectl.job import Run
 from queuectl.spool import Spool
 
@@ -43,7 +43,8 @@ def own_environment() -> dict[str, str]:
     """Return this process's environment, with the folder of its own programs at the end of the path."""
     here = os.path.dirname(sys.executable)
     path = os.environ.get("PATH", os.defpath)
-    return {**os.environ, "PATH": path if here in path.split(os.pathsep) else f"{path}{os.pathsep}{here}"}
+    environ = {name: value for name, value in os.environ.items() if name != failpoint.VARIABLE}
+    return environ | {"PATH": path if here in path.split(os.pathsep) else f"{path}{os.pathsep}{here}"}
 
 
 def read_env_file(path: str) -> dict[str, str]:

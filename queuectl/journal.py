@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from queuectl import fence
+from queuectl import failpoint, fence
 from queuectl.job import Attempt
 from queuectl.records import attempt_of, attempt_to_record
 
@@ -48,6 +48,7 @@ class Journal:
         if lock is None:
             lock = self._next_file()
         try:
+            failpoint.reach("begin-before-journal")
             self._write(lock, execution.encode())
         except OSError:
             os.close(lock)
@@ -77,6 +78,7 @@ class Journal:
         descriptor = os.open(path, _FLAGS | os.O_CREAT | os.O_EXCL, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            failpoint.reach("journal-made")
             os.pwrite(descriptor, bytes(_SIZE), 0)
         except OSError:
             os.close(descriptor)

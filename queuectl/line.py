@@ -16,7 +16,7 @@ from multiprocessing import forkserver
 from multiprocessing.context import BaseContext
 from typing import Final
 
-from queuectl import fence
+from queuectl import failpoint, fence
 from queuectl.job import Run
 from queuectl.journal import is_execution, is_record, number_in
 from queuectl.process import Interrupt
@@ -58,11 +58,13 @@ class Line:
             end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, LARGEST_MESSAGE)
         self._socket.setblocking(False)
         self._executor = ProcessPoolExecutor(1, context, serve, (channel, theirs, spool, journal, output_limit))
+        failpoint.reach("worker-before-start")
         with _quiet_forkserver():
             forkserver.ensure_running()
         # In a thread, since who asks a forkserver that hangs waits for it.
         self._starting = threading.Thread(target=self._start, args=(theirs,), daemon=True)
         self._starting.start()
+        failpoint.reach("worker-started")
 
     def fileno(self) -> int:
         """Return the descriptor that becomes readable when the worker says something."""
@@ -104,6 +106,7 @@ class Line:
         if interrupt is not Interrupt.WITHDRAW or self.run is None:  # who is busy need not answer that at once
             due = _by(run.spec.grace_period if interrupt in _GENTLE else 0)
             self._answers_by = min(self._answers_by or due, due)
+        failpoint.reach("interrupt-before-told")
         try:
             self._socket.send(f"{interrupt} {run.execution}".encode())
         except BlockingIOError:  # it has not listened for a million messages

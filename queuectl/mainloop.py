@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final, Protocol
 
-from queuectl import clock
+from queuectl import clock, failpoint
 from queuectl.clockwork import Clockwork
 from queuectl.errors import DatabaseBusy, DatabaseUnavailable
 from queuectl.job import Run
@@ -100,7 +100,9 @@ class MainLoop:
             # Only here: a runner that ends by an exception has not stopped in the sense that nothing is left to rescue.
             with suppress(DatabaseBusy, DatabaseUnavailable):
                 forget(Spool(str(self._store.path)), runner.id)  # first: else nobody would ever do it for us
+                failpoint.reach("stop-before-record")
                 self._store.stop_runner(runner.id, now=clock.now())
+                failpoint.reach("stop-recorded")
             stopped_by = self._signals[-1] if len(self._signals) > 1 else None
             return runner.tally, stopped_by
 
@@ -130,8 +132,11 @@ class MainLoop:
                     has_schedule=self._has_schedule,
                     now=clock.now(),
                 )
+                failpoint.reach("register-before-lock")
                 presence = Presence(spool, runner_id)
                 stack.callback(presence.close)
+                failpoint.reach("register-before-commit")
+            failpoint.reach("registered")
             selector.register(presence, selectors.EVENT_READ)
             stack.enter_context(self._listening(presence))
             pool = LocalPool(self._size, spool, selector, runner=runner_id, output_limit=self._output_limit)

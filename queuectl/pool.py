@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
+from queuectl import failpoint
 from queuectl.aftermath import account_of, unfinished
 from queuectl.executors import Answer
 from queuectl.job import Attempt, Run
@@ -195,6 +196,7 @@ class LocalPool:
                 if not is_record(said):
                     self._began(line, said.decode())
                 elif (run := line.ended()) and (attempt := attempt_in(said)):
+                    failpoint.reach("end-heard")
                     answers.append(self._answered(run, attempt))
             if not line.is_open:
                 self._replace(line)
@@ -205,6 +207,7 @@ class LocalPool:
         self._missing.pop(execution, None)
         if run := self._in_flight.get(execution):  # else it was given up, and the worker knows by now
             line.began(run)
+            failpoint.reach("begin-heard")
             if interrupt := self._interrupts.pop(execution, None):
                 line.tell(interrupt, run)
 
@@ -228,7 +231,9 @@ class LocalPool:
         # It may have been killed because it had not said anything yet: the machine may be too slow for that.
         self._speaks_within = self._first_word if line.has_spoken else self._speaks_within * 2
         time.sleep(self._respawn_pause)  # noqa: TID251
+        failpoint.reach("worker-before-replaced")
         self._hire()
+        failpoint.reach("worker-replaced")
 
     def _miss(self) -> None:
         """Look for runs that were taken, by a worker that is dead or hangs, or by one that is about to say so.
@@ -255,7 +260,9 @@ class LocalPool:
         fencing, self._fencing = self._fencing, []
         answers: list[Answer] = []
         for run in fencing:
+            failpoint.reach("lost-before-fence")
             attempt = account_of(run, journals.get(run.execution), self._spool, "its worker was killed")
+            failpoint.reach("lost-fenced")
             if attempt is None:
                 self._fencing.append(run)
             else:
@@ -270,9 +277,11 @@ class LocalPool:
             return []
         # A worker that slept since it took one says that it begins, then looks whether it is withdrawn: what has not
         # been said by now will find that it is.
+        failpoint.reach("withdraw-before-told")
         for line in self._lines:
             for run in overdue:
                 line.tell(Interrupt.WITHDRAW, run)
+        failpoint.reach("withdraw-told")
         answers = self._hear(self._lines)
         for run in overdue:
             if self._missing.pop(run.execution, None) is not None:

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
+from queuectl import failpoint
 from queuectl.job import JobSpec, Run
 from queuectl.outcome import Cancelled, Exited, Lost, Outcome, Released, Signalled, TimedOut
 from queuectl.output import Sink
@@ -90,7 +91,9 @@ class ProcessTree:
         self._kill_at: float | None = None
         ends = pipes.open()
         self._streams = dict(zip((reading for reading, _ in ends), sinks, strict=True))
+        failpoint.reach("command-before-spawn")
         self._pid = self._spawn(environment, lock, [writing for _, writing in ends])
+        failpoint.reach("command-spawned")
         self._exit = _exit_notice(self._pid)
         self._end_at = None if run.spec.timeout is None else time.monotonic() + run.spec.timeout
         self._poll = select.poll()
@@ -109,7 +112,9 @@ class ProcessTree:
             if self._kill_at is not None and now >= self._kill_at:
                 self._signal(signal.SIGKILL)
                 self._kill_at = now + 1.0
+        failpoint.reach("command-ended")
         status = self._sweep()
+        failpoint.reach("command-swept")
         if not (self._read_rest() and self.left_nothing):
             self._pipes.close()
         os.close(self._exit)
@@ -189,6 +194,7 @@ class ProcessTree:
     def _end(self, outcome: Outcome) -> None:
         """Begin to end the tree: ask now, insist when the grace period is over."""
         if self.usage is None and self._ending is None:
+            failpoint.reach("interrupt-heard")
             self._ending = outcome
             self._signal(signal.SIGTERM)
             self._signal(signal.SIGCONT)  # a stopped process cannot act on the first

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Final
 
-from queuectl import presence
+from queuectl import failpoint, presence
 from queuectl.aftermath import account_of
 from queuectl.job import Attempt, Run
 from queuectl.journal import read_journals
@@ -36,6 +36,7 @@ class Rescuer:
             # Read only now that the runner is dead: a worker that has not begun by now finds its line closed.
             journals = read_journals(self._spool.journals(dead))
             for run in self._store.processing_runs(dead):
+                failpoint.reach("rescue-before-fence")
                 attempt = account_of(
                     run,
                     journals.get(run.execution),
@@ -43,6 +44,7 @@ class Rescuer:
                     "its runner died",
                     spare_worker=time.monotonic() < found + _WORKER_NEEDS,
                 )
+                failpoint.reach("rescue-fenced")
                 if attempt is not None:
                     yield run, attempt
 
@@ -54,7 +56,9 @@ class Rescuer:
                 is_all = False
                 continue
             presence.forget(self._spool, dead)  # first: else, if we die now, nobody would ever do it
+            failpoint.reach("bury-before-record")
             self._store.stop_runner(dead, now=now, died=True)
+            failpoint.reach("bury-recorded")
             self._found_dead.pop(dead, None)
         return is_all
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
+from queuectl import failpoint
 from queuectl.errors import DatabaseBusy, DatabaseUnavailable
 from queuectl.executors import Workers
 from queuectl.job import Attempt, Run, State, Stop
@@ -84,6 +85,7 @@ class Runner:
         """
         # Settle before claiming: a finished run frees the worker we are about to count.
         self._unsettled += self._workers.collect()
+        failpoint.reach("round-collected")
         now = self._clock()
         try:
             if beat:
@@ -97,17 +99,22 @@ class Runner:
                 settled = self._store.settle(
                     [self._decided(run, attempt, stops, now) for run, attempt in self._unsettled]
                 )
+                failpoint.reach("settle-before-claim", DatabaseUnavailable)
                 if self._has_schedule and not self.is_stopping:
                     self._fire_slots(now)
                 claimed = self._store.claim(limit=self._room(), runner=self.id, now=now)
+                failpoint.reach("claim-before-commit", DatabaseUnavailable)
         except (DatabaseBusy, DatabaseUnavailable) as error:
             self._reporter.troubled(error)
             return now + timedelta(seconds=_TROUBLE_WAIT)
+        failpoint.reach("claim-committed")
         self._workers.settled()
         self._told -= {run.execution for run, _ in self._unsettled}
         self._unsettled.clear()
         self._workers.start(claimed)
+        failpoint.reach("claim-sent")
         for run, after, attempt in settled:
+            failpoint.reach("settle-before-report")
             self._account(run, after, attempt)
         for run in [run for run in self._workers.in_flight.values() if stops.get(run.number) is Stop.NOW]:
             self._interrupt(run, Interrupt.CANCEL)

@@ -12,6 +12,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 
+from queuectl import failpoint
 from queuectl.errors import UsageError
 from queuectl.settings_table import BY_KEY, PREFIX, SETTINGS, Setting
 from queuectl.visible import visible
@@ -75,7 +76,7 @@ def load(*, cwd: Path, environ: Mapping[str, str], db: str | None = None) -> Set
     variables = {
         name: value
         for name, value in environ.items()
-        if name.startswith(PREFIX) and value and name != DB_VARIABLE and name not in GIVEN_TO_JOBS
+        if name.startswith(PREFIX) and value and name not in {DB_VARIABLE, failpoint.VARIABLE, *GIVEN_TO_JOBS}
     }
     values = _checked(shown_path(file, cwd), source, variables, environ) if source or variables else {}
     sources = {key: Source.VARIABLE if BY_KEY[key].variable in variables else Source.FILE for key in values}

@@ -8,6 +8,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from queuectl import failpoint
+
 STREAMS = ("stdout", "stderr")
 
 
@@ -77,6 +79,7 @@ A bell hears the numbers of signals too, and these are none of a signal that a r
 
 def wake_runners(spool: Spool, call: bytes = NEWS) -> None:
     """Call all runners; one that is gone is passed over."""
+    failpoint.reach("bell-before-rung")
     for path in spool.wakes():
         ring(path, call)
 

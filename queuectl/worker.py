@@ -9,6 +9,7 @@ import signal
 import socket
 from typing import Final
 
+from queuectl import failpoint
 from queuectl.attempt import Workbench, execute
 from queuectl.environment import own_environment
 from queuectl.job import Run
@@ -31,11 +32,13 @@ def serve(channel: socket.socket, line: socket.socket, spool: Spool, journal: st
     """
     try:
         _adopt(line)
+        failpoint.reach("worker-before-hello")
         bench = Workbench(
             spool=spool, journal=Journal(journal), output_limit=output_limit, environ=own_environment(), line=line
         )
         _serve(channel, line, bench)
         signal.alarm(_ORPHAN_ENDS_WITHIN)  # nobody is left who could end us if we hang
+        failpoint.reach("runner-gone")
         wake_runners(spool, DEATH)  # whoever is left need not wait for its next look
     finally:
         os._exit(0)
@@ -64,12 +67,15 @@ def _serve(channel: socket.socket, line: socket.socket, bench: Workbench) -> Non
         while True:
             run = _take(channel)
             if run is not None:
+                failpoint.reach("run-taken")
                 news.append(run.execution.encode())
             if news:  # one message: how the last one ended, and what begins now
                 line.send(b"\n".join(news))
             if run is not None:
+                failpoint.reach("begin-told")
                 file = bench.journal.file
                 record = record_of(execute(run, bench))
+                failpoint.reach("end-before-told")
                 news = [record] if bench.journal.file == file else [file_line(bench.journal), record]
                 continue
             news = []

@@ -9,6 +9,7 @@ from typing import Any, Final, Self
 
 import apsw
 
+from queuectl import failpoint
 from queuectl.errors import DatabaseBusy, DatabaseUnavailable, QueuectlError
 from queuectl.mounts import NETWORK, file_system
 from queuectl.spool import Spool
@@ -69,13 +70,21 @@ class Database:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def transaction(self) -> contextlib.AbstractContextManager[None]:
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[None]:
         """Do everything inside in one transaction, written and synced once; joins one that is open.
 
         It takes the write lock at once: a transaction that reads first and writes later fails whenever
         another one wrote in between, in spite of the busy time-out.
         """
-        return self._within("BEGIN IMMEDIATE")
+        if self._is_within:
+            yield
+            return
+        with self._within("BEGIN IMMEDIATE"):
+            failpoint.reach("transaction-begun", DatabaseUnavailable)
+            yield
+            failpoint.reach("transaction-before-commit", DatabaseUnavailable)
+        failpoint.reach("transaction-committed")
 
     def snapshot(self) -> contextlib.AbstractContextManager[None]:
         """Read everything inside from one state of the queue, whatever others write meanwhile."""
@@ -192,6 +201,7 @@ class Database:
                 Spool(str(self.path)).set_aside()
             for step in steps[done:]:
                 self._execute(step)
+                failpoint.reach("migration-step", DatabaseUnavailable)
             self._execute(f"PRAGMA user_version = {len(steps)}")
             self._execute(f"PRAGMA application_id = {_APPLICATION_ID}")
 

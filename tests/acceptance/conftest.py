@@ -75,15 +75,20 @@ class Queuectl:
         return [(run["job"] or run["id"], run["state"]) for run in reversed(self.json("list"))]
 
 
-@pytest.fixture
-def queuectl(tmp_path: Path) -> Iterator[Queuectl]:
-    """The command, with an empty folder, home and queue."""
-    folder = tmp_path / "project"
+def queuectl_in(place: Path) -> Queuectl:
+    """Return the command with a folder, a home and a queue of its own in ``place``."""
+    folder = place / "project"
     folder.mkdir()
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("QUEUECTL_", "XDG_"))}
     path = f"{COMMAND.parent}{os.pathsep}{kept.get('PATH', '')}"
-    environ = {**kept, "HOME": str(tmp_path / "home"), "QUEUECTL_DB": str(tmp_path / "queue.db"), "PATH": path}
-    command = Queuectl(folder, environ)
+    environ = {**kept, "HOME": str(place / "home"), "QUEUECTL_DB": str(place / "queue.db"), "PATH": path}
+    return Queuectl(folder, environ)
+
+
+@pytest.fixture
+def queuectl(tmp_path: Path) -> Iterator[Queuectl]:
+    """The command, with an empty folder, home and queue."""
+    command = queuectl_in(tmp_path)
     yield command
     for process in command.started:
         if process.poll() is None:

@@ -52,10 +52,13 @@ class Scene:
 
     def job(self, id: str, body: str, *options: str) -> None:
         """Enqueue a run of a shell script, which an attempt of the same run must never meet."""
+        self.queuectl("enqueue", "--id", id, *options, self.script(id, body))
+
+    def script(self, id: str, body: str) -> str:
+        """Return a shell script that bears witness of a run."""
         log = shlex.quote(str(self._log(id)))
         meet = f"exec 8>>{log}.alone; flock -n 8 || echo {OVERLAP} >> {log}"
-        script = f'{meet}; echo "began $PPID $$" >> {log}; {body}; echo ended >> {log}'
-        self.queuectl("enqueue", "--id", id, *options, script)
+        return f'{meet}; echo "began $PPID $$" >> {log}; {body}; echo ended >> {log}'
 
     def log(self, id: str) -> list[str]:
         """Return what the attempts of a run have written down so far."""
@@ -78,20 +81,25 @@ class Scene:
         """Return how often the attempts of a run have written a word."""
         return sum(line.split()[0] == word for line in self.log(id))
 
-    def runner(self, *options: str) -> Popen[bytes]:
+    def runner(self, *options: str, **environ: str) -> Popen[bytes]:
         """Start a runner and wait until it is registered, or has refused."""
+        process = self.start_runner(*options, **environ)
+        eventually(lambda: process.poll() is not None or process.pid in self.registered())
+        return process
+
+    def start_runner(self, *options: str, **environ: str) -> Popen[bytes]:
+        """Start a runner without waiting for anything."""
         with self._words.open("ab") as words:
             process = Popen(
                 [COMMAND, "run", *options],
                 cwd=self.queuectl.folder,
-                env=self.queuectl.environ,
+                env={**self.queuectl.environ, **environ},
                 stdin=DEVNULL,
                 stdout=DEVNULL,
                 stderr=words,
                 start_new_session=True,
             )
         self.queuectl.started.append(process)
-        eventually(lambda: process.poll() is not None or process.pid in self.registered())
         return process
 
     def registered(self) -> list[int]:
@@ -144,21 +152,22 @@ class Scene:
 
     def left(self) -> list[str]:
         """Return what is left of attempts: processes that carry the queue's mark, and locks that are held."""
+        mark = f"QUEUECTL_EXECUTION={self.database}:".encode()
         running = Path(f"{self.database}.d/running")
         held = [str(path) for path in running.glob("*") if fence.is_held(str(path))]
-        return [f"process {pid}: {_words(pid)}" for pid in self.marked()] + held
+        return [f"process {pid}: {_words(pid)}" for pid in _processes_with(mark)] + held
 
-    def marked(self) -> list[int]:
-        """Return the living processes that were started by an attempt of this queue."""
-        mark = f"QUEUECTL_EXECUTION={self.database}:".encode()
-        return [pid for pid in _processes() if mark in _read(pid, "environ") and state_of(pid)]
+    def processes(self) -> list[int]:
+        """Return all living processes of this queue: runners, forkservers, workers, jobs and what those started."""
+        return _processes_with(f"QUEUECTL_DB={self.database}\0".encode())
 
     def _log(self, id: str) -> Path:
         return self.folder / f"{id}.log"
 
 
-def _processes() -> list[int]:
-    return [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
+def _processes_with(mark: bytes) -> list[int]:
+    pids = [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
+    return [pid for pid in pids if mark in _read(pid, "environ") and state_of(pid)]
 
 
 def _read(pid: int, name: str) -> bytes:
@@ -175,23 +184,30 @@ def _words(pid: int) -> str:
 @pytest.fixture
 def scene(queuectl: Queuectl, tmp_path: Path) -> Iterator[Scene]:
     """A queue with quick retries; when the test is over, nothing overlapped and nothing is left."""
-    folder = tmp_path / "witness"
-    folder.mkdir()
     queuectl.environ = {
         **queuectl.environ,
         "QUEUECTL_RETRY_DELAY": "0.05s",
         "QUEUECTL_GRACE_PERIOD": "1s",
         "QUEUECTL_JITTER": "0",
     }
+    with witnessed(queuectl, tmp_path) as found:
+        yield found
+
+
+@contextlib.contextmanager
+def witnessed(queuectl: Queuectl, place: Path) -> Iterator[Scene]:
+    """A scene; when it is over, nothing overlapped and nothing is left."""
+    folder = place / "witness"
+    folder.mkdir()
     found = Scene(queuectl, folder)
-    yield found
     try:
+        yield found
         _stop(found)
         assert "Traceback" not in found.said()
         assert [path.name for path in folder.glob("*.log") if OVERLAP in path.read_text().split()] == []
-        eventually(lambda: not found.left(), within=10)
+        eventually(lambda: not found.left() and not found.processes(), within=10)
     finally:
-        for pid in found.marked():
+        for pid in found.processes():
             _send(pid, signal.SIGKILL)
 
 
