@@ -329,7 +329,10 @@ class History:
             for each in found:
                 by_event[each.event] += each.measure.count
             assert {event: n for event, n in by_event.items() if event.is_attempt} == dict(outcomes)
-            ends = {each.state: each.measure.count for each in found if each.event is Event.ENDED}
+            ends = Counter()  # a series has a row for each step
+            for each in found:
+                if each.event is Event.ENDED:
+                    ends[each.state] += each.measure.count
             assert ends == {state: n for state, n in self.expected_ends.items() if state != "requeued"}
             assert by_event[Event.REQUEUED] == self.expected_ends["requeued"]
             whole = total(each.measure for each in found if each.event.is_attempt)
