@@ -1,13 +1,13 @@
 """Everything that can go wrong in front of a person.
 
 QueuectlError                1   the operation failed (OwnedElsewhere, RemovalRefused, RunIdTaken)
-├── NotFound                 3   no such run, job or attempt (RunNotFound, JobNotFound)
+├── NotFound                 3   no such run, job or attempt (RunNotFound, RunPurged, JobNotFound)
 ├── UsageError              64   an option, an argument or a setting is wrong
 ├── InvalidSettings         64   every problem of the settings file and the variables
 ├── InvalidManifest         65   every problem of every manifest
 ├── DatabaseUnavailable     69   it cannot be opened, is damaged, or is newer than this program
 ├── DatabaseBusy            75   another program holds it; try again
-└── TimedOut               124   what was waited for did not come in time (StillRunning)
+└── NotInTime              124   what was waited for did not come in time (StillRunning)
 
 Each class takes facts, writes its sentence once and says what to do in ``hint``.
 """
@@ -41,6 +41,13 @@ class RunNotFound(NotFound):
 
     def __init__(self, id: str, similar: Iterable[str] = ()) -> None:
         super().__init__(f"no run `{id}`", hint=did_you_mean(id, similar) or "`queuectl list` shows the runs")
+
+
+class RunPurged(NotFound):
+    """A run went while somebody watched it."""
+
+    def __init__(self, id: str) -> None:
+        super().__init__(f"run `{id}` was purged meanwhile")
 
 
 class JobNotFound(NotFound):
@@ -91,7 +98,7 @@ class DatabaseBusy(QueuectlError):
         super().__init__(f"`{path}` is busy: another program holds it", hint="try again")
 
 
-class TimedOut(QueuectlError):
+class NotInTime(QueuectlError):
     """What was waited for did not come in time."""
 
     exit_code = 124

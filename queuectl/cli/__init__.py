@@ -30,6 +30,7 @@ COMMANDS: Final = {
     "run": "run",
     "worker": "worker",
     "enqueue": "enqueue",
+    "wait": "wait",
     "status": "look",
     "list": "look",
     "jobs": "look",
@@ -72,7 +73,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return 130
     except BrokenPipeError:
         # The reader has what it wanted, as in `queuectl list | head`; nothing may be flushed on the way out.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        nothing = os.open(os.devnull, os.O_WRONLY)
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(nothing, stream.fileno())
         return 0
     except OSError as error:
         where = f"`{error.filename}`: " if error.filename else ""

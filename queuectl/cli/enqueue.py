@@ -2,7 +2,7 @@
 
 import gc
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -12,11 +12,12 @@ import typer
 
 from queuectl import clock, rules
 from queuectl.cli.options import checked
-from queuectl.cli.session import Db, read_settings, spool_of, store_of
+from queuectl.cli.session import Db, Propagate, read_settings, spool_of, store_of
 from queuectl.errors import UsageError
 from queuectl.instants import parse_instant
-from queuectl.job import JobSpec, NewRun
-from queuectl.spool import wake_runners
+from queuectl.job import JobSpec, NewRun, State
+from queuectl.spool import STREAMS, wake_runners
+from queuectl.store import Store
 
 
 def register(app: typer.Typer) -> None:
@@ -52,9 +53,20 @@ def enqueue(
     ] = None,
     cwd: Annotated[str | None, typer.Option(metavar="FOLDER", help="Where to run.", show_default="here")] = None,
     tag: Annotated[list[str] | None, typer.Option("--tag", "-t", help="A word to find it by.")] = None,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Stay until it is over; exit with 1 if it was not completed.")
+    ] = False,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="As --wait, and print what it writes instead of its id.")
+    ] = False,
+    propagate: Propagate = False,
     db: Db = None,
 ) -> None:
     """Put a run into the queue and print its id."""
+    if propagate and not (wait or follow):
+        raise UsageError("`--propagate` goes with `--wait` or `--follow`")
+    if follow and command == ["-"]:
+        raise UsageError("`--follow` is for a single run", hint="`--wait` waits for many")
     if run_at is not None and within is not None:
         raise UsageError("`--run-at` and `--in` say the same in two ways: give one")
     if id is not None and command == ["-"]:
@@ -83,8 +95,29 @@ def enqueue(
         runs = [replace(runs[0], given_id=checked("--id", rules.run_id, id))]
     with store_of(settings, create=True) as store:
         ids = store.enqueue(runs, now=now)
-        sys.stdout.write("".join(f"{each}\n" for each in ids))
+        (sys.stderr if follow else sys.stdout).write("".join(f"{each}\n" for each in ids))
         wake_runners(spool_of(store))
+        if wait or follow:
+            sys.stdout.flush()
+            raise typer.Exit(_awaited(store, ids, follow=follow, propagate=propagate))
+
+
+def _awaited(store: Store, ids: Sequence[str], *, follow: bool, propagate: bool) -> int:
+    """Stay until runs are over, and return the exit code that they stand for."""
+    from queuectl.cli.logs import follow_run
+    from queuectl.cli.output import note
+    from queuectl.cli.wait import ending, left_alone, over, verdict
+
+    runs = [store.run(each) for each in ids]
+    with left_alone(store, runs):
+        if follow:
+            follow_run(store, runs[0], STREAMS, raw=False)
+        ended = []
+        for run in over(store, runs):
+            ended.append(run)
+            if run.state is not State.COMPLETED:
+                note(ending(run))
+    return verdict(store, ended, propagate=propagate)
 
 
 class _Reader:

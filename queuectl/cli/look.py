@@ -153,7 +153,7 @@ def logs(
         found = _run_or_newest_of_job(store, run)
         stream = "stderr" if stderr else "stdout"
         if follow:
-            follow_run(store, found, stream, raw=raw)
+            follow_run(store, found, [stream], raw=raw)
         else:
             print_output(store, _execution(store, found, attempt), stream, raw=raw)
 

@@ -18,6 +18,9 @@ Limit = Annotated[
     int | None,
     typer.Option("--limit", "-n", min=1, max=1_000_000_000, help="Only the newest so many.", show_default="all"),
 ]
+Propagate = Annotated[
+    bool, typer.Option("--propagate", help="Exit as the command did: its exit code, 128 + signal, 124 for a time-out.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 
 

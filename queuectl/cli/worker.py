@@ -28,7 +28,7 @@ from queuectl.cli.run import (
 )
 from queuectl.cli.session import Db, Json, open_store, read_settings, spool_of, store_of
 from queuectl.durations import format_duration
-from queuectl.errors import NotFound, QueuectlError, TimedOut, UsageError
+from queuectl.errors import NotFound, NotInTime, QueuectlError, UsageError
 from queuectl.settings import Settings
 from queuectl.store import Runner, Store
 from queuectl.views import runner_records
@@ -201,7 +201,7 @@ def _stop(store: Store, runners: list[Runner], seconds: float) -> None:
         time.sleep(_LOOK)  # noqa: TID251 - a lock tells nobody that it is free
 
 
-class StillRunning(TimedOut):
+class StillRunning(NotInTime):
     """Runners that were asked to stop have not."""
 
     def __init__(self, records: Sequence[Mapping[str, Any]], seconds: float) -> None:

@@ -117,6 +117,14 @@ class Database:
         if (found.st_dev, found.st_ino) != self._identity:
             raise DatabaseUnavailable(f"`{self.path}` was replaced by another file")
 
+    def data_version(self) -> int:
+        """Return a number that changes when another connection has changed the queue; takes microseconds to ask.
+
+        Numbers of different connections have nothing to do with each other.
+        """
+        version: int = self._execute("PRAGMA data_version")[0][0]
+        return version
+
     def integrity_problems(self) -> list[str]:
         """Return what SQLite finds wrong with the file, and rows that point nowhere; takes time on a large queue."""
         found = [str(row[0]) for row in self._execute("PRAGMA integrity_check")]

@@ -1,6 +1,7 @@
 """What people and other modules read of the queue; nothing here writes."""
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from queuectl.errors import JobNotFound, RunNotFound
@@ -8,7 +9,7 @@ from queuectl.job import Attempt, Run, State
 from queuectl.plan import StoredJob
 from queuectl.records import attempt_of
 from queuectl.store.declarations import stored_job_of
-from queuectl.store.rows import run_of
+from queuectl.store.rows import run_of, to_json
 from queuectl.store.slots import Slots
 from queuectl.store.values import RunFilter
 
@@ -60,6 +61,11 @@ class Reading(Slots):
     def processing_runs(self, runner: int) -> list[Run]:
         """Return what a runner has claimed and not settled."""
         return [run_of(row) for row in self._all("processing_runs", {"runner": runner})]
+
+    def states(self, numbers: Iterable[int]) -> dict[int, State | None]:
+        """Return the states of runs by their numbers; None for one that is not there."""
+        rows = self._all("states_of", {"numbers": to_json(list(numbers))})
+        return {number: None if state is None else State(state) for number, state in rows}
 
     def attempts(self, run: Run) -> list[Attempt]:
         """Return the attempts that have ended, oldest first."""

@@ -3,6 +3,7 @@
 import signal
 import subprocess
 
+import apsw
 import pytest
 
 from tests.acceptance.conftest import COMMAND
@@ -79,3 +80,27 @@ def test_following_one_attempt_is_a_contradiction(queuectl):
     queuectl("enqueue", "--id", "x", "true")
 
     assert "`--follow`" in queuectl("logs", "-f", "--attempt", "1", "x", code=64).stderr
+
+
+def test_a_reader_that_goes_away_ends_the_following_of_a_silent_job(queuectl, tmp_path):
+    queuectl("enqueue", "--id", "x", "echo one; exec sleep 300")
+    queuectl.start("run")
+    followed = f"{COMMAND} logs -f x | head -1"
+
+    done = subprocess.run(
+        ["sh", "-c", followed], cwd=queuectl.folder, env=queuectl.environ, capture_output=True, timeout=60, check=True
+    )
+
+    assert (done.stdout, done.stderr) == (b"one\n", b"")
+
+
+def test_a_run_that_is_purged_is_not_followed_any_more(queuectl, follow, tmp_path):
+    queuectl("enqueue", '{"id": "x", "command": "echo one; exit 1", "retry_delay": "1h"}')
+    queuectl("run", "--once")
+    process, out = follow("x")
+    eventually(lambda: out.read_text() == "one\n")
+
+    with apsw.Connection(queuectl.environ["QUEUECTL_DB"]) as connection:
+        connection.execute("DELETE FROM runs")
+
+    assert process.wait(60) == 3

@@ -17,6 +17,12 @@ SELECT {run}
  WHERE runs.state = 'processing' AND runs.runner = :runner
  ORDER BY runs.number;
 
+-- name: states_of
+-- Where runs stand that somebody waits for, from a JSON list of their numbers; by the key.
+SELECT value, state
+  FROM json_each(:numbers)
+  LEFT JOIN runs ON runs.number = value;
+
 -- name: run_counts
 -- Kept by triggers: seven rows, whatever the size of the queue.
 SELECT state, count
