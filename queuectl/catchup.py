@@ -62,12 +62,15 @@ def catch_up(
     if next_slot > now:
         return CaughtUp(next_slot=next_slot)
     slots, count, last_folded = _newest(schedule, next_slot, now)
-    paused = [slot for slot in slots if is_paused(slot)]
-    wanted = [slot for slot in slots if slot not in paused] if paused else slots
+    wanted: list[datetime] = []
+    paused: list[Due] = []
+    for slot in slots:
+        if is_paused(slot):
+            paused.append(Due(slot, "paused"))
+        else:
+            wanted.append(slot)
     return CaughtUp(
-        due=tuple(
-            sorted([*_judged(wanted, now, catchup, window), *(Due(slot, "paused") for slot in paused)], key=_slot)
-        ),
+        due=tuple(sorted([*_judged(wanted, now, catchup, window), *paused], key=_slot)),
         next_slot=schedule.after(now),
         folded=count - len(slots),
         first_folded=next_slot if last_folded else None,

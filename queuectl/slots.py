@@ -3,7 +3,7 @@
 Pure: the caller reads what is stored and stores what comes back, in one transaction.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -36,7 +36,7 @@ def schedule_of(job: Job) -> Schedule:
     return _schedule(*job.recurrence.times)
 
 
-def fire(job: Job, next_slot: datetime, now: datetime, *, is_unfinished: bool, pauses: Iterable[Pause]) -> Firing:
+def fire(job: Job, next_slot: datetime, now: datetime, *, is_unfinished: bool, pauses: Sequence[Pause]) -> Firing:
     """Return what becomes of the slots of ``job`` from ``next_slot`` up to now.
 
     ``is_unfinished`` tells whether a run of the job is not over.

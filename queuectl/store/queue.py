@@ -1,7 +1,7 @@
 """The queue itself: runs come in, are claimed, settled, cancelled, requeued; runners say that they live."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -43,8 +43,7 @@ class Queue(Metrics):
         """
         ids: list[str] = []
         with self.transaction():
-            for begin in range(0, len(runs), _BATCH):
-                batch = runs[begin : begin + _BATCH]
+            for batch in in_batches(runs):
                 self._refuse_taken([run.given_id for run in batch if run.given_id is not None])
                 numbers = self._insert_runs(batch, now=now)
                 ids += [run.given_id or f"r{number}" for run, number in zip(batch, numbers, strict=True)]
@@ -209,6 +208,12 @@ class Queue(Metrics):
             self._record(happenings)
         # RETURNING promises no order, but the numbers rise in that of the rows.
         return sorted(number for (number,) in numbers)
+
+
+def in_batches(runs: Sequence[NewRun]) -> Iterator[Sequence[NewRun]]:
+    """Yield runs, so many at a time as are inserted by one statement."""
+    for begin in range(0, len(runs), _BATCH):
+        yield runs[begin : begin + _BATCH]
 
 
 def _settled(before: Run, after: Run) -> dict[str, Any]:

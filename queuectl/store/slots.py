@@ -11,6 +11,7 @@ from queuectl.pause import Pause
 from queuectl.plan import StoredJob
 from queuectl.records import to_instant, to_instant_or_none, to_micros, to_micros_or_none
 from queuectl.store.declarations import Declarations, job_of
+from queuectl.store.queue import in_batches
 from queuectl.store.metrics import Happenings
 from queuectl.store.values import Author
 
@@ -60,8 +61,8 @@ class Slots(Declarations):
             if not self._all("advance_slot", {"id": due.id, "before": before, "after": then}):
                 return False
             earlier = self.unfinished_runs(due.id) if replaces else []
-            for new in runs:
-                self._insert_run(new, job=due.id, now=now)
+            for batch in in_batches(runs):
+                self._insert_runs(batch, job=due.id, now=now)
             for run in earlier:
                 self.change(run, cancel(run, now=now))
             if folded:
