@@ -39,17 +39,19 @@ def schedule_of(job: Job) -> Schedule:
 def fire(job: Job, next_slot: datetime, now: datetime, *, is_unfinished: bool, pauses: Sequence[Pause]) -> Firing:
     """Return what becomes of the slots of ``job`` from ``next_slot`` up to now.
 
-    ``is_unfinished`` tells whether a run of the job is not over.
+    ``is_unfinished`` tells whether a run of the job is not over. While a pause holds nothing begins, not even a slot
+    from before it that nobody has looked at until now.
     """
     recurrence = job.recurrence
     assert recurrence is not None
+    is_paused = any(pause.covers(job.full_name, now) for pause in pauses)
     caught_up = catch_up(
         schedule_of(job),
         next_slot,
         now,
         catchup=recurrence.catchup,
         window=recurrence.catchup_window,
-        is_paused=lambda slot: any(pause.covers(job.full_name, slot) for pause in pauses),
+        is_paused=lambda slot: is_paused or any(pause.covers(job.full_name, slot) for pause in pauses),
     )
     delay = spread_delay(job.full_name, recurrence.spread) if recurrence.spread else timedelta(0)
     runs = []

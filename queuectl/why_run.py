@@ -11,6 +11,7 @@ from queuectl.durations import format_duration
 from queuectl.evidence import MOST_AHEAD, Declaration, RunEvidence, RunnerLife
 from queuectl.instants import format_in_zone, format_instant
 from queuectl.job import Attempt, Recurrence, Run, State
+from queuectl.pause import Pause
 from queuectl.schedule import spread_delay
 from queuectl.why import (
     Answer,
@@ -99,9 +100,8 @@ def run_facts(known: RunEvidence, now: datetime) -> Iterator[Fact]:
     for intervention in known.interventions:
         verb = {"cancel": "cancelled", "retry": "given back to the queue", "trigger": "triggered"}[intervention.act]
         yield Fact(kind=Kind.PERSON, at=intervention.at, sentence=f"{verb} by {intervention.by}")
-    for pause in known.pauses:
-        if run.job and run.slot and pause.covers(run.job, run.slot):
-            yield pause_fact(pause)
+    for pause in _pauses_of(known):
+        yield pause_fact(pause)
     if known.ahead and (known.ahead.higher or known.ahead.earlier):
         yield Fact(kind=Kind.QUEUE, at=now, sentence=_ahead(known))
     if run.finished_at:
@@ -122,7 +122,7 @@ def _why_skipped(known: RunEvidence, now: datetime) -> str:
     late = absence or f"its slot was looked at {on(run.created_at)}, {lateness} late"
     match run.reason:
         case "paused":
-            pause = next((each for each in known.pauses if each.covers(run.job or "", run.slot)), None)
+            pause = next(_pauses_of(known), None)
             return f"did not run: {pause_words(pause)}" if pause else "did not run: it was paused"
         case "overlap":
             rule = f' (overlap = "{recurrence.overlap}")' if recurrence else ""
@@ -260,6 +260,14 @@ def _other(other: Run | None, unknown: str) -> str:
     end = f"ended {on(other.finished_at)}" if other.finished_at else what
     began = f"began {on(other.started_at)}, " if other.started_at else ""
     return f"{other.id} ({began}{end})"
+
+
+def _pauses_of(known: RunEvidence) -> Iterator[Pause]:
+    """Yield the pauses that held at the slot of a run, or when it was looked at."""
+    run = known.run
+    for pause in known.pauses:
+        if run.job and run.slot and (pause.covers(run.job, run.slot) or pause.covers(run.job, run.created_at)):
+            yield pause
 
 
 def _by(known: RunEvidence, act: str) -> str:

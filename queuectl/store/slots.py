@@ -11,8 +11,8 @@ from queuectl.pause import Pause
 from queuectl.plan import StoredJob
 from queuectl.records import to_instant, to_instant_or_none, to_micros, to_micros_or_none
 from queuectl.store.declarations import Declarations, job_of
-from queuectl.store.queue import in_batches
 from queuectl.store.metrics import Happenings
+from queuectl.store.queue import in_batches
 from queuectl.store.values import Author
 
 

@@ -85,9 +85,18 @@ def test_a_pause_ends_by_itself_when_its_time_has_come():
 
 
 def test_when_only_the_newest_runs_a_paused_slot_does_not_hide_the_one_before():
-    pause = Pause(scope="", begins_at=NOW)
+    pause = Pause(scope="", begins_at=NOW, ended_at=NOW + MINUTE)
 
-    assert [fate for *_, fate in fired(hourly(), since=NOW - HOUR, pauses=[pause])] == ["pending", "paused"]
+    runs = fired(hourly(), since=NOW - HOUR, now=NOW + 2 * MINUTE, pauses=[pause])
+
+    assert [fate for *_, fate in runs] == ["pending", "paused"]
+
+
+def test_a_slot_from_before_a_pause_that_holds_now_does_not_begin_in_it():
+    pause = Pause(scope="nightly", begins_at=NOW - MINUTE)
+    runs = fired(hourly(), since=NOW - 2 * HOUR, pauses=[pause])
+
+    assert [fate for *_, fate in runs] == ["paused"] * 3
 
 
 def test_the_first_slot_lies_after_the_declaration():
