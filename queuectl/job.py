@@ -230,11 +230,13 @@ class NewRun:
     """A run that is to be put into the queue; ``given_id`` is the id a person chose, if any.
 
     ``slot`` is the slot of a recurring job that it accounts for, which need not be the time when it may be claimed.
+    ``scheduled_at`` is when it is to run in the first place, if that is neither its slot nor ``run_at``.
     """
 
     spec: JobSpec
     run_at: datetime
     slot: datetime | None = None
+    scheduled_at: datetime | None = None
     given_id: str | None = None
     state: State = State.PENDING
     reason: str | None = None

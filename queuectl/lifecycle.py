@@ -82,8 +82,12 @@ def refresh(run: Run, spec: JobSpec, *, now: datetime) -> Run:
 
 
 def reschedule(run: Run, spec: JobSpec, *, run_at: datetime, now: datetime) -> Run:
-    """Return a waiting run as another occurrence of its job: due at ``run_at``, with all its attempts before it."""
-    return changed(requeue(run, spec, now=now), scheduled_at=run_at, run_at=run_at)
+    """Return a waiting run as another occurrence of its job: due at ``run_at``, with all its attempts before it.
+
+    One that waits for the run before it still does.
+    """
+    due = run.run_at if run.is_held else run_at
+    return changed(requeue(run, spec, now=now), scheduled_at=run_at, run_at=due)
 
 
 def requeue(run: Run, spec: JobSpec, *, now: datetime) -> Run:

@@ -55,7 +55,7 @@ class FieldChange:
 class Change:
     """One line of a plan.
 
-    ``new_run`` is put into the queue; ``changed_run`` is what the newest run becomes. With ``moves_slot`` the slots of
+    ``new_run`` is put into the queue, where it waits if a run of the job is not over; ``changed_run`` is what the newest run becomes. With ``moves_slot`` the slots of
     a recurring job begin anew with ``next_slot``, or end if that is None. ``note`` says what happens in words,
     ``warning`` what a person should know before it does.
     """
@@ -234,7 +234,7 @@ def _effects(job: Job, known: StoredJob, changed: set[str], now: datetime) -> _E
     if job.recurrence:
         return _recurring(job, known, run, now)
     if run.state is State.PROCESSING and is_new:
-        return _occurrence(job, now) | {"note": "running: a new run is queued beside it"}
+        return _occurrence(job, now) | {"note": "running: a new run waits until it is over"}
     if run.state is State.PROCESSING:
         note = "running: this attempt keeps its spec, the next takes the new one"
         return {"changed_run": refresh(run, job.spec, now=now), "note": note}

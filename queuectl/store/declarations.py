@@ -2,10 +2,11 @@
 
 import json
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from queuectl.job import Job, Recurrence, Run
+from queuectl.job import HELD, Job, NewRun, Recurrence, Run
 from queuectl.lifecycle import refresh, withdraw
 from queuectl.plan import Action, Change, Plan, StoredJob
 from queuectl.records import to_instant, to_instant_or_none, to_micros, to_micros_or_none
@@ -91,20 +92,27 @@ class Declarations(Queue):
             if change.moves_slot:
                 self._all("move_slot", {"id": job_id, "next_slot": to_micros_or_none(change.next_slot)})
             if change.new_run is not None:
-                self._insert_run(change.new_run, job=job_id, now=now)
+                self._insert_run(self._held(change.new_run, job_id), job=job_id, now=now)
         if change.changed_run is not None:
             assert stored is not None
             assert stored.latest is not None
             self.change(stored.latest, change.changed_run)
-        if stored is not None and stored.job.recurrence:
-            self._change_others(stored, change, now)
+        if stored is not None and stored.latest is not None:
+            self._change_others(stored, stored.latest, change, now)
         return job_id
 
-    def _change_others(self, stored: StoredJob, change: Change, now: datetime) -> None:
-        """Do to the runs before the newest one, of a recurring job, what becomes of that."""
-        is_wanted = change.action is not Action.REMOVE and change.job.enabled and change.job.recurrence
+    def _held(self, new: NewRun, job: int) -> NewRun:
+        """Return a new run of a job as one that waits, if a run of the job is not over: of a removed one it may be."""
+        if new.state.is_final or not self.unfinished_runs(job):
+            return new
+        return replace(new, run_at=HELD, scheduled_at=new.run_at)
+
+    def _change_others(self, stored: StoredJob, latest: Run, change: Change, now: datetime) -> None:
+        """Do to the runs before the newest one what becomes of that."""
+        is_as_before = bool(change.job.recurrence) == bool(stored.job.recurrence)
+        is_wanted = change.action is not Action.REMOVE and change.job.enabled and is_as_before
         for run in self.unfinished_runs(stored.id):
-            if stored.latest is None or run.number < stored.latest.number:
+            if run.number < latest.number:
                 after = refresh(run, change.job.spec, now=now) if is_wanted else withdraw(run, now=now)
                 self.change(run, after)
 

@@ -195,7 +195,7 @@ class Queue(Metrics):
                 to_micros_or_none(run.slot),
                 at if run.state.is_final else None,
                 run.reason,
-                to_micros(run.slot or (now if run.run_at == HELD else run.run_at)),
+                to_micros(run.slot or run.scheduled_at or (now if run.run_at == HELD else run.run_at)),
             )
             for run in runs
         ]

@@ -141,6 +141,48 @@ def test_removing_and_declaring_again_converges_whatever_the_run_does(store, sta
     assert not declare(store, make_job()).writes
 
 
+def test_a_new_occurrence_waits_until_the_run_before_it_is_over(store):
+    declare(store, make_job())
+    first = claim(store)
+    later = NOW + timedelta(hours=1)
+
+    declare(store, make_job(revision=2, run_at=later))
+    second = store.runs(RunFilter())[0]
+    assert (second.is_held, second.scheduled_at) == (True, later)
+    declare(store, make_job(revision=3))
+    assert store.run(second.id).is_held
+    declare(store, make_job(revision=3, run_at=later))
+    finish(store, first)
+
+    assert store.run(second.id).run_at == later
+    assert states(store) == [("nightly/backup", State.COMPLETED), ("nightly/backup", State.PENDING)]
+
+
+def test_a_job_that_comes_back_while_its_last_attempt_runs_waits_for_that(store):
+    declare(store, make_job())
+    first = claim(store)
+    declare(store)
+
+    declare(store, make_job())
+
+    second = store.runs(RunFilter())[0]
+    assert second.is_held
+    assert finish(store, store.run(first.id), Exited(1)).state is State.CANCELLED
+    assert not store.run(second.id).is_held
+
+
+@pytest.mark.parametrize("after", [(), (make_job(enabled=False),)], ids=["removed", "disabled"])
+def test_of_a_one_shot_that_is_not_wanted_any_more_no_run_goes_on(store, after):
+    declare(store, make_job(), make_job("other", run_at=NOW + timedelta(days=1)))
+    first = claim(store)
+    store.trigger(store.job("nightly/backup"), now=NOW)
+
+    declare(store, *after, make_job("other", run_at=NOW + timedelta(days=1)))
+
+    finish(store, store.run(first.id), Exited(1))
+    assert [state for job, state in states(store) if job == "nightly/backup"] == [State.CANCELLED] * 2
+
+
 names = st.sampled_from(["a", "b", "c", "d"])
 jobs = st.builds(
     lambda name, command, enabled, revision, hours: make_job(

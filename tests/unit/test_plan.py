@@ -3,7 +3,7 @@ from datetime import timedelta
 import pytest
 
 from queuectl.errors import OwnedElsewhere, RemovalRefused
-from queuectl.job import NewRun, State, Stop
+from queuectl.job import HELD, NewRun, State, Stop
 from queuectl.plan import Action, FieldChange, plan, refused
 from tests.support.factories import NOW, make_job, make_manifest, make_spec, make_stored
 
@@ -107,6 +107,7 @@ def test_a_new_revision_or_time_is_a_new_occurrence(change, state):
     found = only([make_job(**change)], [make_stored(make_job(), state)])
 
     assert found.new_run is not None
+    assert (found.note == "running: a new run waits until it is over") is (state is State.PROCESSING)
 
 
 def test_a_pending_run_moves_to_the_new_time():
@@ -120,6 +121,13 @@ def test_a_run_that_waits_for_a_retry_becomes_the_new_occurrence():
     change = only([make_job(revision=2)], [make_stored(make_job(), State.FAILED, attempt=2)])
 
     assert (change.new_run, change.changed_run.state, change.changed_run.attempts) == (None, State.PENDING, 0)
+
+
+def test_a_run_that_waits_for_the_one_before_still_does_when_it_becomes_the_new_occurrence():
+    later = NOW + timedelta(hours=1)
+    change = only([make_job(run_at=later)], [make_stored(make_job(), State.PENDING, run_at=HELD)])
+
+    assert (change.changed_run.run_at, change.changed_run.scheduled_at) == (HELD, later)
 
 
 def test_a_job_that_is_mended_and_disabled_at_once_does_not_run():
