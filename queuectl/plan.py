@@ -34,11 +34,15 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredJob:
-    """A job as the queue has it, with its newest run."""
+    """A job as the queue has it, with its newest run.
+
+    ``owes_run``: it is disabled, and the present occurrence has had no run for that reason.
+    """
 
     id: int
     job: Job
     next_slot: datetime | None = None
+    owes_run: bool = False
     latest: Run | None = None
 
 
@@ -55,9 +59,10 @@ class FieldChange:
 class Change:
     """One line of a plan.
 
-    ``new_run`` is put into the queue, where it waits if a run of the job is not over; ``changed_run`` is what the newest run becomes. With ``moves_slot`` the slots of
-    a recurring job begin anew with ``next_slot``, or end if that is None. ``note`` says what happens in words,
-    ``warning`` what a person should know before it does.
+    ``new_run`` is put into the queue, where it waits if a run of the job is not over; ``changed_run`` is what the
+    newest run becomes. With ``moves_slot`` the slots of a recurring job begin anew with ``next_slot``, or end if that
+    is None. ``owes_run`` is stored with the job. ``note`` says what happens in words, ``warning`` what a person should
+    know before it does.
     """
 
     action: Action
@@ -68,6 +73,7 @@ class Change:
     changed_run: Run | None = None
     moves_slot: bool = False
     next_slot: datetime | None = None
+    owes_run: bool = False
     note: str = ""
     warning: str = ""
 
@@ -192,7 +198,7 @@ def _slots_of(job: Job) -> tuple[str, str] | None:
 
 
 def _create(job: Job, now: datetime) -> Change:
-    return Change(action=Action.CREATE, job=job, **_occurrence(job, now))
+    return Change(action=Action.CREATE, job=job, owes_run=_owes_run(job, None), **_occurrence(job, now))
 
 
 def _remove(known: StoredJob, now: datetime) -> Change:
@@ -207,11 +213,24 @@ def _compare(job: Job, known: StoredJob, now: datetime) -> Change:
     found = _field_changes(known.job, job)
     is_renamed = job.name != known.job.name
     action = Action.RENAME if is_renamed else Action.UPDATE if found else Action.UNCHANGED
+    owes_run = _owes_run(job, known)
     if not found:
-        is_dead = known.latest is not None and known.latest.state is State.DEAD
-        return Change(action=action, job=job, stored=known, note="(dead)" if is_dead else "")
+        note = "(dead)" if known.latest is not None and known.latest.state is State.DEAD else ""
+        return Change(action=action, job=job, stored=known, owes_run=owes_run, note=note)
     effects = _effects(job, known, {field.key for field in found}, now)
-    return Change(action=action, job=job, stored=known, fields=found, **effects)
+    return Change(action=action, job=job, stored=known, fields=found, owes_run=owes_run, **effects)
+
+
+def _owes_run(job: Job, known: StoredJob | None) -> bool:
+    """Return whether a job is a one-shot that is to run once it is enabled: nothing of this occurrence ran."""
+    if job.enabled or job.recurrence:
+        return False
+    return known is None or known.owes_run or _is_new(job, known)
+
+
+def _is_new(job: Job, known: StoredJob) -> bool:
+    """Return whether a one-shot is declared to run anew: it is another occurrence, or recurred until now."""
+    return job.occurrence != known.job.occurrence or bool(known.job.recurrence)
 
 
 class _Effects(TypedDict, total=False):
@@ -226,7 +245,7 @@ class _Effects(TypedDict, total=False):
 def _effects(job: Job, known: StoredJob, changed: set[str], now: datetime) -> _Effects:
     """Return what a changed job means for its newest run."""
     run = known.latest
-    is_new = job.occurrence != known.job.occurrence or bool(known.job.recurrence)
+    is_new = known.owes_run or _is_new(job, known)
     if run is None:
         return _occurrence(job, now)
     if not job.enabled:

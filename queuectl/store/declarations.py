@@ -136,6 +136,7 @@ class Declarations(Queue):
                 "enabled": job.enabled,
                 "revision": job.revision,
                 "max_wait": job.max_wait,
+                "owes_run": change.owes_run,
                 "now": to_micros(now),
             },
         )
@@ -144,11 +145,12 @@ class Declarations(Queue):
 
 def stored_job_of(row: tuple[Any, ...]) -> StoredJob:
     """Return the job in a row of ``stored_jobs``: its columns, then those of its newest run."""
-    latest = row[10:]
+    latest = row[11:]
     return StoredJob(
         id=row[0],
         job=job_of(row),
         next_slot=to_instant_or_none(row[9]),
+        owes_run=bool(row[10]),
         latest=None if latest[0] is None else run_of(latest),
     )
 

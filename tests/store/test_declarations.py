@@ -183,6 +183,20 @@ def test_of_a_one_shot_that_is_not_wanted_any_more_no_run_goes_on(store, after):
     assert [state for job, state in states(store) if job == "nightly/backup"] == [State.CANCELLED] * 2
 
 
+def test_a_revision_bumped_while_the_job_was_disabled_runs_once_it_is_enabled(store):
+    declare(store, make_job())
+    finish(store, claim(store))
+    declare(store, make_job(enabled=False))
+    declare(store, make_job(enabled=False, revision=2))
+    declare(store, make_job("db-backup", enabled=False, revision=2, renamed_from="backup"))
+    assert len(store.runs(RunFilter())) == 1
+
+    declare(store, make_job("db-backup", revision=2))
+    declare(store, make_job("db-backup", revision=2, priority=3))
+
+    assert states(store) == [("nightly/db-backup", State.COMPLETED), ("nightly/db-backup", State.PENDING)]
+
+
 names = st.sampled_from(["a", "b", "c", "d"])
 jobs = st.builds(
     lambda name, command, enabled, revision, hours: make_job(

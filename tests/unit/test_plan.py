@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -128,6 +129,23 @@ def test_a_run_that_waits_for_the_one_before_still_does_when_it_becomes_the_new_
     change = only([make_job(run_at=later)], [make_stored(make_job(), State.PENDING, run_at=HELD)])
 
     assert (change.changed_run.run_at, change.changed_run.scheduled_at) == (HELD, later)
+
+
+@pytest.mark.parametrize("stored", [None, make_job(enabled=False), make_job()], ids=["new", "disabled", "enabled"])
+def test_a_disabled_one_shot_owes_the_run_of_an_occurrence_that_never_ran(stored):
+    change = only([make_job(enabled=False, revision=2)], [make_stored(stored)] if stored else [])
+
+    assert (change.owes_run, change.new_run) == (True, None)
+
+
+def test_what_was_owed_while_a_job_was_disabled_runs_when_it_is_enabled():
+    owing = replace(make_stored(make_job(enabled=False, revision=2)), owes_run=True)
+
+    edited = only([make_job(enabled=False, revision=2, priority=3)], [owing])
+    enabled = only([make_job(revision=2)], [owing])
+
+    assert (edited.owes_run, edited.new_run) == (True, None)
+    assert (enabled.owes_run, enabled.new_run) == (False, NewRun(spec=make_spec(), run_at=NOW))
 
 
 def test_a_job_that_is_mended_and_disabled_at_once_does_not_run():

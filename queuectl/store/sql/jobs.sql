@@ -1,7 +1,7 @@
 -- name: stored_jobs
 -- The jobs of one manifest that are declared now, each with its latest run; by the key of jobs and runs_of_job.
 SELECT jobs.id, jobs.manifest, jobs.name, jobs.spec, jobs.run_at, jobs.recurrence, jobs.enabled, jobs.revision,
-       jobs.max_wait, jobs.next_slot, {run}
+       jobs.max_wait, jobs.next_slot, jobs.owes_run, {run}
   FROM jobs
   LEFT JOIN runs ON runs.number = (SELECT max(number) FROM runs WHERE job = jobs.id)
  WHERE jobs.manifest = :manifest AND jobs.removed_at IS NULL
@@ -26,12 +26,13 @@ DELETE FROM manifests
 
 -- name: put_job
 -- Declared, or declared again after it was removed: then its history continues.
-INSERT INTO jobs (manifest, name, spec, run_at, recurrence, enabled, revision, max_wait,
+INSERT INTO jobs (manifest, name, spec, run_at, recurrence, enabled, revision, max_wait, owes_run,
                   created_at, updated_at)
-VALUES (:manifest, :name, :spec, :run_at, :recurrence, :enabled, :revision, :max_wait, :now, :now)
+VALUES (:manifest, :name, :spec, :run_at, :recurrence, :enabled, :revision, :max_wait, :owes_run, :now, :now)
 ON CONFLICT (manifest, name) DO UPDATE
    SET spec = excluded.spec, run_at = excluded.run_at, recurrence = excluded.recurrence, enabled = excluded.enabled,
-       revision = excluded.revision, max_wait = excluded.max_wait, updated_at = excluded.updated_at, removed_at = NULL
+       revision = excluded.revision, max_wait = excluded.max_wait, owes_run = excluded.owes_run,
+       updated_at = excluded.updated_at, removed_at = NULL
 RETURNING id;
 
 -- name: rename_job
