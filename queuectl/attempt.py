@@ -17,7 +17,7 @@ from typing import Final
 from queuectl import clock, failpoint, fence, presence
 from queuectl.environment import job_environment
 from queuectl.job import Attempt, Run
-from queuectl.journal import Journal, record_of
+from queuectl.journal import Journal
 from queuectl.outcome import Exited, Lost, Outcome, Released
 from queuectl.output import Sink
 from queuectl.pipes import Pipes
@@ -82,10 +82,10 @@ def execute(run: Run, bench: Workbench) -> Attempt:
     )
     for sink in sinks:
         sink.close()
+    failpoint.reach("end-before-journal")
+    journal.end(lock, attempt)
+    failpoint.reach("end-journalled")
     if lock is not None:
-        failpoint.reach("end-before-journal")
-        journal.end(lock, record_of(attempt))
-        failpoint.reach("end-journalled")
         os.close(lock)
         if not (process and process.left_nothing) and not is_childless(line):
             _end_daemons(journal.path, spool.mark(run.execution), run.spec.grace_period, line)

@@ -348,6 +348,8 @@ def _defaults(kind: type[JobSpec | RetryPolicy]) -> dict[str, object]:
 def _plain(value: object) -> object:
     if isinstance(value, Limits):
         return value.to_dict()
+    if isinstance(value, StrEnum):
+        return value.value
     return dict(value) if isinstance(value, Mapping) else value
 
 

@@ -34,6 +34,8 @@ class Journal:
     def __init__(self, name: str) -> None:
         self.file = 0
         """The number of the present file, from 1."""
+        self.last = b""
+        """The line that says how the last execution ended: the worker tells its runner the same."""
         self._name = name
         self._end = _SIZE
 
@@ -55,10 +57,12 @@ class Journal:
             raise
         return lock
 
-    def end(self, lock: int, record: bytes) -> None:
+    def end(self, lock: int | None, attempt: Attempt) -> None:
         """Write down how the execution ended that was begun last; if that is not possible, it is only told."""
-        with contextlib.suppress(OSError):
-            self._write(lock, record)
+        self.last = _encode(attempt_to_record(attempt)).encode()
+        if lock is not None:
+            with contextlib.suppress(OSError):
+                self._write(lock, self.last)
 
     def _lock(self) -> int | None:
         """Lock the present file anew; None if it is gone, or something of an earlier execution still has it."""
@@ -122,11 +126,6 @@ def hello() -> bytes:
 def file_line(journal: Journal) -> bytes:
     """Return the line that tells which file the journal has come to."""
     return f"file {journal.file}".encode()
-
-
-def record_of(attempt: Attempt) -> bytes:
-    """Return the line that tells how an attempt ended."""
-    return _encode(attempt_to_record(attempt)).encode()
 
 
 def attempt_in(line: bytes) -> Attempt | None:

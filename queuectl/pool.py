@@ -8,7 +8,6 @@ none waits behind a long one while a worker idles; each worker answers, and is i
 import contextlib
 import errno
 import multiprocessing
-import pickle
 import selectors
 import socket
 import threading
@@ -24,7 +23,7 @@ from queuectl.journal import attempt_in, is_record, read_journals
 from queuectl.line import KIND, Line, end_forkserver
 from queuectl.outcome import Exited, Released
 from queuectl.process import NOT_EXECUTABLE, ORPHAN_GRACE, Interrupt
-from queuectl.records import run_of_record, run_to_record
+from queuectl.records import pack_run, unpack_run
 from queuectl.spool import Spool
 from queuectl.worker import LARGEST_MESSAGE
 
@@ -181,7 +180,7 @@ class LocalPool:
 
     def _send(self, run: Run) -> None:
         try:
-            self._sending.send(pickle.dumps(run_to_record(run), pickle.HIGHEST_PROTOCOL))
+            self._sending.send(pack_run(run))
         except OSError as error:
             if error.errno != errno.EMSGSIZE:
                 raise
@@ -249,7 +248,7 @@ class LocalPool:
         found: list[Run] = []
         with contextlib.suppress(BlockingIOError):
             while True:
-                found.append(run_of_record(pickle.loads(self._taking.recv(LARGEST_MESSAGE))))
+                found.append(unpack_run(self._taking.recv(LARGEST_MESSAGE)))
         return found
 
     def _fenced(self) -> list[Answer]:

@@ -3,7 +3,6 @@
 import contextlib
 import gc
 import os
-import pickle
 import select
 import signal
 import socket
@@ -13,9 +12,9 @@ from queuectl import failpoint
 from queuectl.attempt import Workbench, execute
 from queuectl.environment import own_environment
 from queuectl.job import Run
-from queuectl.journal import Journal, file_line, hello, record_of
+from queuectl.journal import Journal, file_line, hello
 from queuectl.process import adopt_orphans
-from queuectl.records import run_of_record
+from queuectl.records import unpack_run
 from queuectl.spool import DEATH, Spool, wake_runners
 
 LARGEST_MESSAGE: Final = 1 << 20
@@ -74,9 +73,10 @@ def _serve(channel: socket.socket, line: socket.socket, bench: Workbench) -> Non
             if run is not None:
                 failpoint.reach("begin-told")
                 file = bench.journal.file
-                record = record_of(execute(run, bench))
+                execute(run, bench)
                 failpoint.reach("end-before-told")
-                news = [record] if bench.journal.file == file else [file_line(bench.journal), record]
+                ended = bench.journal.last
+                news = [ended] if bench.journal.file == file else [file_line(bench.journal), ended]
                 continue
             news = []
             ready = [descriptor for descriptor, _ in waiting.poll()]
@@ -93,4 +93,4 @@ def _take(channel: socket.socket) -> Run | None:
         return None
     if not message:
         raise ConnectionResetError
-    return run_of_record(pickle.loads(message))
+    return unpack_run(message)
