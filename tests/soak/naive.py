@@ -70,7 +70,7 @@ class NaiveRunner:
         )
         after = settle(run, outcome, now=now, jitter=0)
         if self._store.settle([(run, after, attempt)]):
-            sys.stdout.write(attempt_line(run, after, attempt) + "\n")
+            sys.stdout.write(attempt_line(run, after, attempt, in_colour=False) + "\n")
             sys.stdout.flush()
 
 
