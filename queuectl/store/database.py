@@ -19,6 +19,7 @@ from queuectl.store.trouble import ELSEWHERE, explained, is_reading, refuse_trun
 _APPLICATION_ID: Final = 0x71637431  # "qct1", so that `file` and we can tell whose database it is
 
 _BUSY_PAUSE: Final = 0.005
+_FOR_WRITING: Final = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
 
 Parameters = Mapping[str, Any]
 
@@ -31,13 +32,23 @@ class Database:
     cannot be opened or used.
     """
 
-    def __init__(self, path: Path, *, create: bool = True, busy_timeout: float = 5.0, durability: str = "full") -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        create: bool = True,
+        read_only: bool = False,
+        busy_timeout: float = 5.0,
+        durability: str = "full",
+    ) -> None:
         """Open the queue at ``path``; without ``create`` a missing one reads as empty and is not made.
 
+        With ``read_only`` SQLite itself refuses to write, so a queue that is missing, or of an older schema, is refused.
         With the ``durability`` "full" every commit is on the disk when it is acknowledged; with "normal" a power cut
         may lose the latest, though never leave the file damaged.
         """
         self.path = path
+        self._is_read_only = read_only
         self._busy_timeout = busy_timeout
         self._durability = durability
         self._statements = statements()
@@ -45,13 +56,15 @@ class Database:
         where = str(path)
         if _exists(path):
             refuse_truncated(path)
+        elif read_only:
+            raise _missing(path)
         elif create:
             _refuse_network(path)
             _make_folder(path.parent)
         else:
             where = ":memory:"
         with _private_files():
-            self._connection = _connect(where, path)
+            self._connection = _connect(where, path, apsw.SQLITE_OPEN_READONLY if read_only else _FOR_WRITING)
             try:
                 self._connection.set_busy_timeout(round(busy_timeout * 1000))
                 self._prepare()
@@ -200,8 +213,10 @@ class Database:
     def _prepare(self) -> None:
         self._execute(f"PRAGMA synchronous = {self._durability}; PRAGMA foreign_keys = ON")
         steps = migrations()
-        if self._version() == len(steps):
+        if (version := self._version()) == len(steps):
             return
+        if self._is_read_only:
+            raise _older(self.path, version, len(steps)) if version else _missing(self.path)
         self._use_wal()
         with self.transaction():
             done = self._version()  # asked again: another process may have been quicker
@@ -252,9 +267,9 @@ def _exists(path: Path) -> bool:
         raise DatabaseUnavailable(f"`{path}` cannot be reached: {error.strerror}", hint=ELSEWHERE) from error
 
 
-def _connect(where: str, path: Path) -> apsw.Connection:
+def _connect(where: str, path: Path, flags: int = _FOR_WRITING) -> apsw.Connection:
     try:
-        return apsw.Connection(where)
+        return apsw.Connection(where, flags=flags)
     except apsw.Error as error:
         raise explained(path, error) from error
 
@@ -267,6 +282,19 @@ def _private_files() -> Iterator[None]:
         yield
     finally:
         os.umask(umask)
+
+
+def _missing(path: Path) -> DatabaseUnavailable:
+    return DatabaseUnavailable(
+        f"there is no queue at `{path}` yet", hint="`queuectl apply` and `queuectl enqueue` make one"
+    )
+
+
+def _older(path: Path, version: int, known: int) -> DatabaseUnavailable:
+    return DatabaseUnavailable(
+        f"`{path}` has schema version {version}; this queuectl reads {known}",
+        hint="`queuectl status` brings it up to date",
+    )
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

@@ -312,3 +312,41 @@ def test_who_only_looks_for_a_queue_leaves_alone_what_a_deleted_one_left(tmp_pat
 
     with Store(path, create=False):
         assert [entry.name for entry in tmp_path.iterdir()] == ["queue.db.d"]
+
+
+def test_a_queue_that_is_opened_for_reading_cannot_be_written(path):
+    with Store(path) as store:
+        run = enqueue(store)
+
+    with Store(path, read_only=True) as store:
+        assert store.run(run.id) == run
+        with pytest.raises(DatabaseUnavailable):
+            enqueue(store)
+
+
+def test_who_reads_sees_what_another_commits_meanwhile(path):
+    with Store(path) as store, Store(path, read_only=True) as reader:
+        run = enqueue(store)
+
+        assert reader.run(run.id) == run
+
+
+def test_there_is_nothing_to_read_where_no_queue_is(path):
+    with pytest.raises(DatabaseUnavailable, match="there is no queue"):
+        Store(path, read_only=True)
+    assert not path.parent.exists()
+
+    path.parent.mkdir()
+    path.touch()
+    with pytest.raises(DatabaseUnavailable, match="there is no queue"):
+        Store(path, read_only=True)
+    assert path.stat().st_size == 0
+
+
+def test_an_older_schema_is_not_migrated_by_who_only_reads(path):
+    with Store(path) as store:
+        store._execute("PRAGMA user_version = 1")
+
+    with pytest.raises(DatabaseUnavailable, match="schema version 1") as raised:
+        Store(path, read_only=True)
+    assert raised.value.hint == "`queuectl status` brings it up to date"
