@@ -1,6 +1,7 @@
 """Lengths of time as people write and read them: `90s`, `15m`, `1h30m`."""
 
 import re
+from datetime import datetime
 
 _UNITS = {"w": 604800, "d": 86400, "h": 3600, "m": 60, "s": 1, "ms": 0.001}
 _PARTS = re.compile(r"(\d+(?:\.\d+)?)(ms|[wdhms])", re.ASCII)
@@ -41,3 +42,12 @@ def format_duration(seconds: float) -> str:
         return f"{hours}h {minutes:02}m" if minutes else f"{hours}h"
     days, hours = divmod(hours, 24)
     return f"{days}d {hours}h" if hours else f"{days}d"
+
+
+def ago(instant: datetime, now: datetime) -> str:
+    """Return how far an instant lies from ``now``, as people say it: `4m ago`, `in 2h 10m`."""
+    seconds = (now - instant).total_seconds()
+    if abs(seconds) < 1:
+        return "now"
+    whole = format_duration(float(round(abs(seconds))))
+    return f"{whole} ago" if seconds > 0 else f"in {whole}"

@@ -77,15 +77,29 @@ def read_output(path: str) -> Iterator[bytes]:
 
 def last_line(path: str) -> str:
     """Return the last line of a stream that is not blank, at most 200 characters of it; nothing if there is none."""
-    try:
-        with Path(path).open("rb") as head:
-            head.seek(max(head.seek(0, os.SEEK_END) - _LAST, 0))
-            kept = head.read()
-    except FileNotFoundError:
-        return ""
-    kept += _read_round(path)[1][-_LAST:]
-    lines = [line.strip() for line in kept.decode(errors="replace").splitlines()]
+    _, end = read_end(path, _LAST)
+    lines = [line.strip() for line in end.decode(errors="replace").splitlines()]
     return next((line[:200] for line in reversed(lines) if line), "")
+
+
+def read_end(path: str, size: int) -> tuple[int, bytes]:
+    """Return how much of a stream stands before its end, kept or not, and the end: ``size`` bytes at most.
+
+    The end does not reach back over what was dropped. Reads no more than it returns, so that it can be asked again
+    and again while the stream is written.
+    """
+    head_size = _size(path)
+    round_size = _size(path + ".tail") - _HEADER
+    if round_size <= 0:
+        data = _read_at(path, max(head_size - size, 0), size)
+        return max(head_size - len(data), 0), data
+    total = int.from_bytes(_read_at(path + ".tail", 0, _HEADER), "big")
+    wanted = min(size, total, round_size)
+    data = _read_at(path + ".tail", _HEADER + (total - wanted) % round_size, wanted)
+    data = data[:wanted] + _read_at(path + ".tail", _HEADER, wanted - len(data))
+    if total <= round_size and wanted < size:
+        data = _read_at(path, max(head_size - size + wanted, 0), size - wanted) + data
+    return max(head_size + total - len(data), 0), data
 
 
 class Follower:
@@ -133,6 +147,22 @@ def _read_round(path: str) -> tuple[int, bytes]:
         return total, ring
     start = total % len(ring)
     return total, ring[start:] + ring[:start]
+
+
+def _size(path: str) -> int:
+    try:
+        return Path(path).stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def _read_at(path: str, position: int, size: int) -> bytes:
+    try:
+        with Path(path).open("rb") as file:
+            file.seek(position)
+            return file.read(size) if size > 0 else b""
+    except FileNotFoundError:
+        return b""
 
 
 def _dropped(count: int) -> bytes:

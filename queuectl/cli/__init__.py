@@ -38,6 +38,7 @@ COMMANDS: Final = {
     "logs": "look",
     "why": "why",
     "metrics": "metrics",
+    "dashboard": "dashboard",
     "next": "schedule",
     "trigger": "schedule",
     "pause": "schedule",

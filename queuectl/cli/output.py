@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, TextIO
 
+from queuectl.durations import ago as ago  # noqa: PLC0414 - a part of how the command line speaks
 from queuectl.errors import QueuectlError
 from queuectl.instants import format_instant
 from queuectl.visible import visible
@@ -91,17 +92,6 @@ def _print_rich_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> 
     for row in rows:
         table.add_row(*(Text(cell, style=_STYLES.get(cell, "")) for cell in row))
     Console(highlight=False, markup=False, emoji=False).print(table)
-
-
-def ago(instant: datetime, now: datetime) -> str:
-    """Return how far an instant lies from ``now``, as people say it: `4m ago`, `in 2h 10m`."""
-    from queuectl.durations import format_duration
-
-    seconds = (now - instant).total_seconds()
-    if abs(seconds) < 1:
-        return "now"
-    whole = format_duration(float(round(abs(seconds))))
-    return f"{whole} ago" if seconds > 0 else f"in {whole}"
 
 
 def stamp(instant: datetime | None) -> str:

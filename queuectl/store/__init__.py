@@ -4,10 +4,25 @@
 values of ``queuectl.job`` and never in rows.
 """
 
-from queuectl.store.history import History as Store
 from queuectl.store.metrics import Counted
 from queuectl.store.queue import RunIdTaken
 from queuectl.store.slots import DueJob
 from queuectl.store.values import Apply, Author, RunFilter, Runner, Settlement
+from queuectl.store.watching import DeadGroup, Found, Result, Search
+from queuectl.store.watching import Watching as Store
 
-__all__ = ["Apply", "Author", "Counted", "DueJob", "RunFilter", "RunIdTaken", "Runner", "Settlement", "Store"]
+__all__ = [
+    "Apply",
+    "Author",
+    "Counted",
+    "DeadGroup",
+    "DueJob",
+    "Found",
+    "Result",
+    "RunFilter",
+    "RunIdTaken",
+    "Runner",
+    "Search",
+    "Settlement",
+    "Store",
+]

@@ -43,7 +43,7 @@ class Database:
     ) -> None:
         """Open the queue at ``path``; without ``create`` a missing one reads as empty and is not made.
 
-        With ``read_only`` SQLite itself refuses to write, so a queue that is missing, or of an older schema, is refused.
+        With ``read_only`` SQLite itself refuses to write, so a queue that is missing or of an older schema is refused.
         With the ``durability`` "full" every commit is on the disk when it is acknowledged; with "normal" a power cut
         may lose the latest, though never leave the file damaged.
         """

@@ -11,6 +11,7 @@ HEAVY = {
     "multiprocessing",
     "pydantic",
     "rich",
+    "streamlit",
     "tomlkit",
     "tree_sitter",
 }

@@ -1,0 +1,39 @@
+"""Which queue the dashboard shows, and what may be done with it: set once for the process, read by every page."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from queuectl.settings import Settings, load
+from queuectl.store import Store
+
+_PATIENCE = 1.0  # seconds: who looks would rather be told that the queue is busy than wait
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """The queue that is shown, and whether a person may act on it here."""
+
+    settings: Settings
+    allows_actions: bool = False
+
+    def reading(self) -> Store:
+        """Open the queue so that nothing can be written; whoever opens it closes it at once."""
+        return Store(self.settings.db, read_only=True, busy_timeout=min(self.settings.busy_timeout, _PATIENCE))
+
+
+_shown: Shown | None = None
+
+
+def show(shown: Shown) -> None:
+    """Let all pages of this process show this queue."""
+    global _shown
+    _shown = shown
+
+
+def shown() -> Shown:
+    """Return the queue that is shown: without a word of the command, the one of this folder, for looking only."""
+    global _shown
+    if _shown is None:
+        _shown = Shown(load(cwd=Path.cwd(), environ=os.environ))
+    return _shown
