@@ -25,7 +25,7 @@ from queuectl.store import Store
 
 _BEAT: Final = timedelta(seconds=10)
 _LOOK: Final = timedelta(seconds=2)  # for runners that died with all their workers; else those call
-_LONGEST_WAIT: Final = 15.0  # bounds what a jump of the wall clock can do to a due time
+_LONGEST_WAIT: Final = 15.0  # so soon at the latest a jump of the wall clock is noticed
 _RESCUE_PAUSE: Final = 0.1
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
@@ -77,7 +77,6 @@ class MainLoop:
         self._is_asked_to_stop = False
         self._heeded = 0
         self._release_at: float | None = None
-        self._beat_at = time.monotonic()
 
     def run(self, until: Until) -> tuple[Tally, int | None]:
         """Work until it is time to end; return what was done, and the signal that stopped it at once, if one did."""
@@ -85,7 +84,7 @@ class MainLoop:
             while True:
                 heard = presence.silence()
                 self._is_asked_to_stop |= STOP in heard
-                due = self._due(clockwork)
+                due = clockwork.due()
                 if "beat" in due:
                     self._store.check_in_place()
                 rescue = DEATH in heard or runner.is_rescuing or "look" in due
@@ -105,16 +104,6 @@ class MainLoop:
                 failpoint.reach("stop-recorded")
             stopped_by = self._signals[-1] if len(self._signals) > 1 else None
             return runner.tally, stopped_by
-
-    def _due(self, clockwork: Clockwork) -> set[str]:
-        """Return what it is time for; also when the clock was set back and the clockwork waits."""
-        now = time.monotonic()
-        due = clockwork.due()
-        if now - self._beat_at >= _LONGEST_WAIT:
-            due |= {"beat", "look"}
-        if "beat" in due:
-            self._beat_at = now
-        return due
 
     @contextmanager
     def _started(
