@@ -45,6 +45,7 @@ CHANGES = [
     ("Africa/Casablanca", date(2027, 2, 7)),
 ]
 WITHOUT_CHANGE = [("Asia/Kolkata", date(2026, 6, 1)), ("UTC", date(2038, 1, 19))]
+EXAMPLES = 70, 50  # random expressions on the days around each of these, and on days anywhere
 
 
 MONTHS = ["jan", "feb", "mar", "apr", "May", "jun", "jul", "AUG", "sep", "oct", "nov", "dec"]
@@ -289,7 +290,7 @@ def test_random_expressions_fire_as_in_debians_cron(zone, day):
     around = datetime.combine(day, time(), UTC) - timedelta(days=1)
     anywhere = datetime(chance.randint(1996, 2040), chance.randint(1, 12), 1, tzinfo=UTC)
     count = 0
-    for begin, examples in (around, 70), (anywhere, 50):
+    for begin, examples in zip((around, anywhere), EXAMPLES, strict=True):
         minutes = list(ticks(zone, begin - timedelta(days=1), begin + timedelta(days=3)))
         for _ in range(examples):
             expression = random_expression(chance, begin)
@@ -615,13 +616,15 @@ def test_the_page_says_what_runs_after_a_downtime():
 
 
 def test_the_page_has_the_numbers():
-    numbers = [ON_TIME.total_seconds(), MOST_CAUGHT_UP, MOST_RECORDED, YEARS_AHEAD, len(CHANGES)]
-    assert numbers == [60, 100, 10_000, 10, 20]
+    expressions = sum(EXAMPLES) * len([*CHANGES, *WITHOUT_CHANGE])
+    numbers = [ON_TIME.total_seconds(), MOST_CAUGHT_UP, MOST_RECORDED, YEARS_AHEAD, len(CHANGES), expressions]
+    assert numbers == [60, 100, 10_000, 10, 20, 2640]
     for words in (
         "more than 60 s old",
         "the newest 100",
         "more than 10,000",
         "the next ten years",
         "20 changes",
+        "2,640 random expressions",
     ):
         assert words in " ".join(PAGE.split())
