@@ -125,7 +125,7 @@ class Runner:
         try:
             if bury:
                 self.is_rescuing = not self._rescuer.bury(now=now)
-            next_slot = self._store.next_slot() if self._has_schedule else None
+            next_slot = self._store.next_slot() if self._has_schedule and not self.is_stopping else None
             times = [next_slot, self._store.next_due() if self._room() else None]
             return min((time for time in times if time is not None), default=None)
         except (DatabaseBusy, DatabaseUnavailable) as error:

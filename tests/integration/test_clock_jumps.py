@@ -175,6 +175,16 @@ def test_a_slot_on_a_rare_day_runs_at_its_instant(store, make_runner, clock, sch
     assert (run.state, run.started_at) == (State.COMPLETED, begin + timedelta(seconds=30))
 
 
+def test_a_runner_that_stops_leaves_the_slots_to_others_and_is_not_called_for_them(store, make_runner, clock):
+    declare(store, hourly())
+    runner = make_runner()
+    runner.stop()
+    clock.advance(seconds=2 * 3600)
+
+    assert runner.round() is None  # else it would be called again at once, and again
+    assert (ledger(store), store.next_slot()) == ([], NOW + HOUR)
+
+
 def test_between_slots_an_edit_a_pause_and_a_removal_each_have_their_way(store, make_runner, clock):
     runner = make_runner()
     declare(store, hourly())
