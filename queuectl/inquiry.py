@@ -89,8 +89,7 @@ def _of_run(store: Store, run: Run, now: datetime, stored: StoredJob | None = No
 def _other(store: Store, run: Run, job: int) -> Run | None:
     """Return the run of the same job that a run has to do with."""
     if run.is_held:
-        earlier = [each for each in store.unfinished_runs(job) if each.number < run.number]
-        return next((each for each in earlier if not each.is_held), None)
+        return next((each for each in store.unfinished_runs(job) if not each.is_held), None)
     if run.state is State.SKIPPED and run.reason == "overlap":
         return store.run_before(job, run)
     if run.state is State.SKIPPED and run.reason == "coalesced":

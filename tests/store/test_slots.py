@@ -5,12 +5,12 @@ from datetime import timedelta
 import pytest
 
 from queuectl.job import HELD, Overlap, State
-from queuectl.lifecycle import cancel
-from queuectl.outcome import Exited
+from queuectl.lifecycle import cancel, requeue
+from queuectl.outcome import Exited, Lost
 from queuectl.slots import fire
 from queuectl.store import RunFilter, Store
 from tests.support.factories import NOW, make_job
-from tests.support.queue import AUTHOR, claim, declare, finish, register, tick
+from tests.support.queue import AUTHOR, claim, declare, enqueue, finish, register, tick
 
 HOUR = timedelta(hours=1)
 
@@ -106,6 +106,50 @@ def test_a_run_that_is_replaced_ends_before_the_new_one_begins(store):
     finish(store, store.run(running.id), Exited(0), now=NOW + 2 * HOUR)
 
     assert store.run(new.id).run_at == NOW + 2 * HOUR
+
+
+def dead_run(store, *, at):
+    """Let the run of a slot die."""
+    tick(store, at)
+    run = claim(store, now=at)
+    return finish(store, run, Lost("its worker was killed"), now=at)
+
+
+def give_back(store, run, *, now):
+    run = store.run(run.id)
+    store.change(run, requeue(run, run.spec, now=now))
+    return store.run(run.id)
+
+
+def test_dead_runs_that_are_given_back_run_one_after_the_other_and_after_what_runs(store):
+    declare(store, hourly(retries=0))
+    dead = [dead_run(store, at=NOW + hours * HOUR) for hours in (1, 2)]
+    tick(store, NOW + 3 * HOUR)
+    running = claim(store, now=NOW + 3 * HOUR)
+
+    first, second = (give_back(store, run, now=NOW + 3 * HOUR) for run in dead)
+    assert (first.is_held, second.is_held) == (True, True)
+    finish(store, running, now=NOW + 4 * HOUR)
+    first, second = store.run(first.id), store.run(second.id)
+    assert (first.run_at, second.is_held) == (NOW + 4 * HOUR, True)
+    finish(store, claim(store, now=NOW + 4 * HOUR), now=NOW + 5 * HOUR)
+
+    assert store.run(second.id).run_at == NOW + 5 * HOUR
+
+
+def test_dead_runs_of_a_job_that_lets_its_runs_overlap_are_given_back_together(store):
+    declare(store, hourly(retries=0, overlap=Overlap.ALLOW))
+    dead = [dead_run(store, at=NOW + hours * HOUR) for hours in (1, 2)]
+
+    assert [give_back(store, run, now=NOW).is_held for run in dead] == [False, False]
+
+
+def test_dead_ad_hoc_runs_have_nothing_to_wait_for(store):
+    runs = [enqueue(store, retries=0), enqueue(store, retries=0)]
+    for _ in runs:
+        finish(store, claim(store), Exited(1))
+
+    assert [give_back(store, run, now=NOW).is_held for run in runs] == [False, False]
 
 
 def test_a_waiting_run_that_is_replaced_makes_way_at_once(store):
