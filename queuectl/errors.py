@@ -1,6 +1,7 @@
 """Everything that can go wrong in front of a person.
 
-QueuectlError                1   the operation failed (OwnedElsewhere, RemovalRefused, RunIdTaken)
+QueuectlError                1   the operation failed (OwnedElsewhere, RemovalRefused, RunIdTaken,
+                                 RunnersAlive)
 ├── NotFound                 3   no such run, job or attempt (RunNotFound, RunPurged, JobNotFound)
 ├── UsageError              64   an option, an argument or a setting is wrong
 ├── InvalidSettings         64   every problem of the settings file and the variables

@@ -174,7 +174,9 @@ def _make(path: str) -> int:
         return os.open(path, _FLAGS, 0o600)
     except FileNotFoundError:  # the first of a thousand
         Path(path).parent.mkdir(mode=0o700, exist_ok=True)
-        return os.open(path, _FLAGS, 0o600)
+    except FileExistsError:  # of a time after that to which a restored backup went back
+        os.unlink(path)
+    return os.open(path, _FLAGS, 0o600)
 
 
 def _write_all(descriptor: int, data: bytes, position: int) -> None:

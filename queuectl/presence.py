@@ -5,6 +5,7 @@ The kernel holds the lock exactly as long as the runner lives; the pipe wakes it
 
 import contextlib
 import os
+from pathlib import Path
 
 from queuectl import fence
 from queuectl.spool import NEWS, STOP, Spool, ring
@@ -49,6 +50,12 @@ class Presence:
 def is_alive(spool: Spool, runner: int) -> bool:
     """Whether a runner lives; what it last said of itself does not matter."""
     return fence.is_held(spool.runner_lock(runner))
+
+
+def living(spool: Spool) -> list[int]:
+    """Return the runners that live, by their locks alone: the database need not be there, or sound."""
+    held = [Path(path).stem for path in spool.runner_locks() if fence.is_held(path)]
+    return sorted(int(name) for name in held if name.isdigit())
 
 
 def ask_to_stop(spool: Spool, runner: int) -> bool:

@@ -26,9 +26,12 @@ class Spool:
 
     def set_aside(self) -> None:
         """Move away what a queue left whose database was deleted: a new one begins to count anew."""
-        free = (name for number in itertools.count(1) if not os.path.lexists(name := f"{self.root}.{number}"))
-        if os.path.lexists(self.root):
-            os.rename(self.root, next(free))
+        _set_aside(self.root)
+
+    def begin_anew(self) -> None:
+        """Move away what runners and workers said, as the queue goes back to an earlier time; outputs stay."""
+        for name in ("running", "runners"):
+            _set_aside(f"{self.root}/{name}")
 
     def prepare(self) -> None:
         """Make the folders that are missing."""
@@ -65,6 +68,10 @@ class Spool:
         """Return the path of what a runner in the background says; it is named after the runner."""
         return f"{self.root}/logs/{name}.log"
 
+    def runner_locks(self) -> list[str]:
+        """Return the paths of the locks of all runners, alive or dead."""
+        return [path for path in _list(f"{self.root}/runners") if path.endswith(".lock")]
+
     def wakes(self) -> list[str]:
         """Return the paths of the pipes of all runners."""
         return [path for path in _list(f"{self.root}/runners") if path.endswith(".wake")]
@@ -98,6 +105,13 @@ def ring(path: str, call: bytes) -> bool:
         return True
     finally:
         os.close(pipe)
+
+
+def _set_aside(folder: str) -> None:
+    """Give a folder, if it is there, the first free name with a number."""
+    if os.path.lexists(folder):
+        free = (name for number in itertools.count(1) if not os.path.lexists(name := f"{folder}.{number}"))
+        os.rename(folder, next(free))
 
 
 def _list(folder: str) -> list[str]:

@@ -46,6 +46,7 @@ COMMANDS: Final = {
     "cancel": "mend",
     "dlq": "dlq",
     "backup": "mend",
+    "restore": "mend",
     "doctor": "mend",
     "config": "config",
     "init": "init",

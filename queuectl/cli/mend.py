@@ -1,4 +1,4 @@
-"""The verbs that change runs by hand or look after the queue: cancel, backup, doctor."""
+"""The verbs that change runs by hand or look after the queue: cancel, backup, restore, doctor."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -20,6 +20,9 @@ def register(app: typer.Typer) -> None:
     app.command("doctor", epilog="Examples:  queuectl doctor    queuectl doctor --json")(doctor)
     app.command("cancel", epilog="Examples:  queuectl cancel r12    queuectl cancel r12 r13 r14")(cancel)
     app.command("backup", epilog="Examples:  queuectl backup queue-copy.db    queuectl backup /mnt/q.db")(backup)
+    app.command("restore", epilog="Examples:  queuectl restore copy.db    queuectl restore /mnt/q.db --db q.db")(
+        restore
+    )
 
 
 def cancel(
@@ -58,6 +61,25 @@ def backup(
     with open_store(db) as store:
         store.backup(target)
     say(str(target))
+
+
+def restore(
+    backup: Annotated[Path, typer.Argument(metavar="FILE", help="What `queuectl backup` wrote.", show_default=False)],
+    db: Db = None,
+) -> None:
+    """Put a backup in the place of the queue, which is set aside with a number after its name.
+
+    Refused while a runner works on it. What had been running as the backup was made counts as interrupted.
+    """
+    from queuectl import restore as restoring
+
+    database = Path(read_settings(db).db)
+    done = restoring.restore(backup, database, now=clock.now())
+    note(f"restored `{database}` from `{backup}`")
+    if done.set_aside:
+        note(f"the queue before it is now `{done.set_aside}`")
+    if done.interrupted:
+        note(f"{done.interrupted} {'run' if done.interrupted == 1 else 'runs'} had been under way: interrupted")
 
 
 def doctor(db: Db = None, json: Json = False) -> None:
