@@ -31,8 +31,8 @@ PACKAGE = ROOT / "queuectl"
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 SHOWN = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 
-_DOCUMENT_SECONDS = 120
-_COMMAND_SECONDS = 60
+_DOCUMENT_SECONDS = 600
+_COMMAND_SECONDS = 120
 _HERE_DOCUMENT = re.compile(r"<<(-?)\s*(['\"]?)(\w+)\2")
 _LINK = re.compile(r"\[[^\]\n]*\]\(([^)\s]+)\)")
 
