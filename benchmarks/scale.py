@@ -17,7 +17,7 @@ from sidebyside import machine
 from queuectl.job import Attempt, JobSpec, NewRun, Run, State
 from queuectl.lifecycle import settle
 from queuectl.outcome import Exited
-from queuectl.store import RunFilter, Store
+from queuectl.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,7 +63,7 @@ def measured(store: Store) -> dict[str, float]:
         "enqueue 100": lambda: store.enqueue([NewRun(spec=SPEC, run_at=NOW)] * 100, now=NOW),
         "counts": store.counts,
         "next due": store.next_due,
-        "newest 20": lambda: store.runs(RunFilter(limit=20)),
+        "newest 20": lambda: store.runs(limit=20),
     }
     found: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(40):

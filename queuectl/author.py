@@ -1,4 +1,4 @@
-"""Who applies, on which machine, from which commit."""
+"""Who applies or acts, on which machine, from which commit."""
 
 import getpass
 import socket
@@ -23,9 +23,9 @@ def author_of(files: list[str]) -> Author:
     )
 
 
-def person() -> Author:
-    """Return the present user."""
-    return Author(user=_user(), host=socket.gethostname())
+def person(channel: str = "cli") -> Author:
+    """Return the present user, who asks by this way."""
+    return Author(user=_user(), host=socket.gethostname(), channel=channel)
 
 
 def _user() -> str:

@@ -14,7 +14,7 @@ from queuectl.durations import format_duration
 from queuectl.mounts import NETWORK, file_system
 from queuectl.sizes import format_size
 from queuectl.spool import Spool
-from queuectl.store import RunFilter, Store
+from queuectl.store import Store
 
 _LITTLE_SPACE = 512 << 20
 _CLOCK_TOLERANCE = timedelta(seconds=5)
@@ -87,7 +87,7 @@ def _disk_space(path: Path) -> Finding:
 
 
 def _clock(store: Store, now: datetime) -> Finding:
-    ahead = [run.updated_at - now for run in store.runs(RunFilter(limit=100))]
+    ahead = [run.updated_at - now for run in store.runs(limit=100)]
     worst = max(ahead, default=timedelta(0))
     if worst > _CLOCK_TOLERANCE:
         fact = f"runs changed {format_duration(worst.total_seconds())} in the future"

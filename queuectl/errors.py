@@ -2,7 +2,8 @@
 
 QueuectlError                1   the operation failed (OwnedElsewhere, RemovalRefused, RunIdTaken,
                                  RunnersAlive)
-├── NotFound                 3   no such run, job or attempt (RunNotFound, RunPurged, JobNotFound)
+├── NotFound                 3   no such run, job or attempt (RunNotFound, RunPurged,
+│                                JobNotFound, ManifestNotFound)
 ├── UsageError              64   an option, an argument or a setting is wrong
 ├── InvalidSettings         64   every problem of the settings file and the variables
 ├── InvalidManifest         65   every problem of every manifest
@@ -14,7 +15,9 @@ Each class takes facts, writes its sentence once and says what to do in ``hint``
 """
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+
+from queuectl.visible import visible
 
 
 class QueuectlError(Exception):
@@ -38,10 +41,13 @@ class NotFound(QueuectlError):
 
 
 class RunNotFound(NotFound):
-    """No run of this id is in the queue."""
+    """No run of one of these ids is in the queue."""
 
-    def __init__(self, id: str, similar: Iterable[str] = ()) -> None:
-        super().__init__(f"no run `{id}`", hint=did_you_mean(id, similar) or "`queuectl list` shows the runs")
+    def __init__(self, ids: Sequence[str], similar: Iterable[str] = ()) -> None:
+        hint = did_you_mean(ids[0], similar) if len(ids) == 1 else None
+        super().__init__(
+            f"no run {', '.join(f'`{visible(each)}`' for each in ids)}", hint=hint or "`queuectl list` shows the runs"
+        )
 
 
 class RunPurged(NotFound):
@@ -55,7 +61,18 @@ class JobNotFound(NotFound):
     """No job of this name is declared in the queue."""
 
     def __init__(self, name: str, known: Iterable[str] = ()) -> None:
-        super().__init__(f"no job `{name}`", hint=did_you_mean(name, known) or "`queuectl jobs` shows the jobs")
+        super().__init__(
+            f"no job `{visible(name)}`", hint=did_you_mean(name, known) or "`queuectl jobs` shows the jobs"
+        )
+
+
+class ManifestNotFound(NotFound):
+    """No job of a manifest of this name is or was declared in the queue."""
+
+    def __init__(self, name: str, known: Iterable[str] = ()) -> None:
+        super().__init__(
+            f"no manifest `{visible(name)}`", hint=did_you_mean(name, known) or "`queuectl jobs` shows the jobs"
+        )
 
 
 class OwnedElsewhere(QueuectlError):

@@ -84,11 +84,13 @@ class RunnerLife:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Intervention:
-    """What a person did to a run: cancel, retry, trigger."""
+    """What a person did to a run: cancel, retry, trigger; by which way, and how it was selected if it was not named."""
 
     at: datetime
     act: str
     by: str
+    channel: str = "cli"
+    detail: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

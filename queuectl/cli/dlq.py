@@ -1,123 +1,114 @@
 """The dead letter queue: the runs that wait for a person."""
 
+from dataclasses import replace
+from datetime import timedelta
 from typing import Annotated
 
 import typer
 
-from queuectl import clock
+from queuectl import actions, clock
+from queuectl.author import person
+from queuectl.cli.bulk import DryRun, Verb, Yes, carry_out
 from queuectl.cli.group import Group
+from queuectl.cli.listing import IN_DLQ, print_runs
 from queuectl.cli.look import RunId, print_run
-from queuectl.cli.output import ago, note, print_json, print_table
-from queuectl.cli.session import Db, Json, open_store, spool_of
-from queuectl.errors import QueuectlError, UsageError
-from queuectl.job import Run, State
-from queuectl.lifecycle import requeue
-from queuectl.output import remove_output
-from queuectl.spool import STREAMS, wake_runners
-from queuectl.store import RunFilter, Store
-from queuectl.views import run_record, run_title
+from queuectl.cli.options import checked, rate
+from queuectl.cli.selecting import All, selecting
+from queuectl.cli.session import Db, Json, Limit, open_store
+from queuectl.errors import QueuectlError
+from queuectl.job import State
+from queuectl.selector import Selector
 
-Runs = Annotated[list[str] | None, typer.Argument(metavar="RUN...", help="The ids of dead runs.")]
-All = Annotated[bool, typer.Option("--all", help="Every dead run.")]
+_RETRY, _PURGE = (
+    Verb(
+        states=(State.DEAD,),
+        usual=(State.DEAD,),
+        done=done,
+        refusal="not in the dead letter queue",
+        is_final=is_final,
+    )
+    for done, is_final in (("put back into the queue", False), ("deleted for good", True))
+)
 
 
 def register(app: typer.Typer) -> None:
     """Add the command and its verbs."""
     dlq = typer.Typer(cls=Group, rich_markup_mode=None, help="The dead letter queue: runs in state dead.")
-    dlq.command("list", epilog="Examples:  queuectl dlq list    queuectl dlq list --json")(list_dead)
+    dlq.command("list", epilog="Examples:  queuectl dlq list    queuectl dlq list --since 1d --json")(
+        selecting(list_dead, needs=False, without=("states", "every"))
+    )
     dlq.command("show", epilog="Examples:  queuectl dlq show r12    queuectl dlq show r12 --json")(show_dead)
-    dlq.command("retry", epilog="Examples:  queuectl dlq retry r12    queuectl dlq retry --all")(retry)
-    dlq.command("purge", epilog="Examples:  queuectl dlq purge r12    queuectl dlq purge --all --yes")(purge)
+    dlq.command("retry", epilog="Examples:  queuectl dlq retry r12    queuectl dlq retry --all --rate 10/m --yes")(
+        selecting(retry, without=("states",))
+    )
+    dlq.command("purge", epilog="Examples:  queuectl dlq purge r12    queuectl dlq purge --until 30d --yes")(
+        selecting(purge, without=("states",))
+    )
     app.add_typer(dlq, name="dlq")
 
 
-def list_dead(db: Db = None, json: Json = False) -> None:
-    """List the dead runs, newest first."""
+def list_dead(selector: Selector, every: All = False, limit: Limit = None, db: Db = None, json: Json = False) -> None:
+    """List the dead runs, newest first: on a terminal the newest 50, elsewhere all, if nothing else is said."""
     with open_store(db) as store:
-        runs = store.runs(RunFilter(state=State.DEAD))
-    if json:
-        print_json([run_record(run) for run in runs])
-        return
-    now = clock.now()
-    print_table(
-        ("ID", "JOB OR COMMAND", "ATTEMPTS", "DIED", "REASON"),
-        [
-            (
-                run.id,
-                run_title(run),
-                f"{run.attempts}/{run.max_attempts}",
-                ago(run.updated_at, now),
-                run.reason or "",
-            )
-            for run in runs
-        ],
-    )
+        print_runs(store, replace(selector, states=(State.DEAD,)), limit=limit, every=every, json=json, columns=IN_DLQ)
 
 
 def show_dead(run: RunId, db: Db = None, json: Json = False) -> None:
     """Show one dead run: its spec, why it died, and every attempt."""
     with open_store(db) as store:
-        [found] = _dead(store, [run])
+        found = store.run(run)
+        if found.state is not State.DEAD:
+            raise QueuectlError(f"{_RETRY.refusal}: `{found.id}` is {found.state}")
         print_run(store, found, json=json)
 
 
-def retry(runs: Runs = None, every: All = False, db: Db = None) -> None:
-    """Put dead runs back into the queue, with all their attempts before them."""
-    from queuectl.author import person
-
-    now, by = clock.now(), person()
-    with open_store(db) as store:
-        with store.transaction():
-            found = _chosen(store, runs, every=every)
-            for run in found:
-                store.change(run, requeue(run, run.spec, now=now), by=by)
-        wake_runners(spool_of(store))
-    note(_counted(found, "back in the queue"))
-
-
-def purge(
-    runs: Runs = None,
-    every: All = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+def retry(
+    selector: Selector,
+    original_spec: Annotated[
+        bool, typer.Option("--original-spec", help="As they were, not as their jobs are now.")
+    ] = False,
+    pace: Annotated[
+        str | None, typer.Option("--rate", metavar="N/TIME", help="No more than so many at a time, like 10/m.")
+    ] = None,
+    yes: Yes = False,
+    dry_run: DryRun = False,
     db: Db = None,
 ) -> None:
-    """Delete dead runs for good, with the record of their attempts."""
+    """Put dead runs back into the queue under their ids, in their order, with all their attempts before them.
+
+    They take the present spec of their jobs. Where runs of a job must not overlap, each waits for the one before.
+    """
+    apart = timedelta(0) if pace is None else checked("--rate", rate, pace)
     with open_store(db) as store:
-        found = _chosen(store, runs, every=every)
-        if found and not yes:
-            _confirm(f"delete {len(found)} dead {'run' if len(found) == 1 else 'runs'} for good?")
-        executions = {run.number: [run.execution_of(each) for each in store.attempts(run)] for run in found}
-        gone = store.purge(found)
-        spool = spool_of(store)
-        for execution in (execution for run in gone for execution in executions[run.number]):
-            for stream in STREAMS:
-                remove_output(spool.output(execution, stream))
-    note(_counted(gone, "deleted"))
+        carry_out(
+            store,
+            selector,
+            _RETRY,
+            lambda choices, detail, tell: actions.retry(
+                store,
+                choices,
+                by=person(),
+                now=clock.now(),
+                original_spec=original_spec,
+                pace=apart,
+                detail=detail,
+                tell=tell,
+            ),
+            yes=yes,
+            dry_run=dry_run,
+        )
 
 
-def _chosen(store: Store, runs: list[str] | None, *, every: bool) -> list[Run]:
-    if every == bool(runs):
-        raise UsageError("name runs, or all of them with `--all`", hint="`queuectl dlq list` shows the dead runs")
-    return store.runs(RunFilter(state=State.DEAD)) if every else _dead(store, runs or [])
-
-
-def _dead(store: Store, ids: list[str]) -> list[Run]:
-    found = [store.run(run) for run in dict.fromkeys(ids)]
-    alive = [run for run in found if run.state is not State.DEAD]
-    if alive:
-        names = ", ".join(f"`{run.id}` is {run.state}" for run in alive)
-        raise QueuectlError(f"not in the dead letter queue: {names}")
-    return found
-
-
-def _confirm(question: str) -> None:
-    import sys
-
-    if not sys.stdin.isatty():
-        raise UsageError(f"not done without asking: {question}", hint="say `--yes`")
-    if not typer.confirm(question, err=True):
-        raise typer.Abort
-
-
-def _counted(runs: list[Run], what: str) -> str:
-    return f"{len(runs)} {'run' if len(runs) == 1 else 'runs'} {what}"
+def purge(selector: Selector, yes: Yes = False, dry_run: DryRun = False, db: Db = None) -> None:
+    """Delete dead runs for good, with the record of their attempts and what they wrote."""
+    with open_store(db) as store:
+        carry_out(
+            store,
+            selector,
+            _PURGE,
+            lambda choices, detail, tell: actions.purge(
+                store, choices, by=person(), now=clock.now(), detail=detail, tell=tell
+            ),
+            yes=yes,
+            dry_run=dry_run,
+        )

@@ -1,18 +1,20 @@
 """The verbs that only read: status, list, jobs, show, logs."""
 
-from datetime import datetime
 from typing import Annotated
 
 import typer
 
 from queuectl import clock
+from queuectl.cli.listing import print_runs
 from queuectl.cli.output import ago, print_json, print_table, say, stamp
+from queuectl.cli.selecting import All, selecting
 from queuectl.cli.session import Db, Json, Limit, open_store
 from queuectl.durations import format_duration
 from queuectl.errors import NotFound, UsageError
 from queuectl.job import DURATION_KEYS, Attempt, Run, State
-from queuectl.store import RunFilter, Store
-from queuectl.views import attempt_record, job_record, run_record, run_title, status_record
+from queuectl.selector import Selector
+from queuectl.store import Store
+from queuectl.views import attempt_record, job_record, run_record, status_record
 
 RunId = Annotated[str, typer.Argument(metavar="RUN", help="The id of a run.", show_default=False)]
 
@@ -20,7 +22,9 @@ RunId = Annotated[str, typer.Argument(metavar="RUN", help="The id of a run.", sh
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command("status", epilog="Examples:  queuectl status    queuectl status --json")(status)
-    app.command("list", epilog="Examples:  queuectl list --state dead    queuectl list --job nightly/backup")(list_runs)
+    app.command("list", epilog="Examples:  queuectl list --state dead --since 2h    queuectl list --job 'nightly/*'")(
+        selecting(list_runs, needs=False, without=("every",))
+    )
     app.command("jobs", epilog="Examples:  queuectl jobs    queuectl jobs --manifest nightly --json")(jobs)
     app.command("show", epilog="Examples:  queuectl show r12    queuectl show r12 --json")(show)
     app.command("logs", epilog="Examples:  queuectl logs r12    queuectl logs -f nightly/backup --stderr")(logs)
@@ -44,43 +48,10 @@ def status(db: Db = None, json: Json = False) -> None:
     say(f"runners   {', '.join(_runner(runner) for runner in runners) if runners else 'none'}")
 
 
-def list_runs(
-    state: Annotated[State | None, typer.Option(help="Only runs in this state.")] = None,
-    job: Annotated[str | None, typer.Option(metavar="MANIFEST/JOB", help="Only runs of this job.")] = None,
-    manifest: Annotated[str | None, typer.Option(help="Only runs of this manifest's jobs.")] = None,
-    tag: Annotated[str | None, typer.Option(help="Only runs with this tag.")] = None,
-    limit: Limit = None,
-    db: Db = None,
-    json: Json = False,
-) -> None:
-    """List runs, newest first."""
+def list_runs(selector: Selector, every: All = False, limit: Limit = None, db: Db = None, json: Json = False) -> None:
+    """List runs, newest first: on a terminal the newest 50, elsewhere all, if nothing else is said."""
     with open_store(db) as store:
-        runs = store.runs(RunFilter(state=state, job=job, manifest=manifest, tag=tag, limit=limit))
-    if json:
-        print_json([run_record(run) for run in runs])
-        return
-    now = clock.now()
-    print_table(
-        ("ID", "STATE", "JOB OR COMMAND", "ATTEMPTS", "DUE", "UPDATED", "REASON"),
-        [
-            (
-                run.id,
-                run.state,
-                run_title(run),
-                f"{run.attempts}/{run.max_attempts}",
-                _due(run, now),
-                ago(run.updated_at, now),
-                run.reason or "",
-            )
-            for run in runs
-        ],
-    )
-
-
-def _due(run: Run, now: datetime) -> str:
-    if not run.state.is_waiting:
-        return "-"
-    return "after the run before" if run.is_held else ago(run.run_at, now)
+        print_runs(store, selector, limit=limit, every=every, json=json)
 
 
 def jobs(
@@ -161,7 +132,7 @@ def logs(
 def _run_or_newest_of_job(store: Store, name: str) -> Run:
     if "/" not in name:
         return store.run(name)
-    runs = store.runs(RunFilter(job=name, limit=1))
+    runs = store.runs(Selector(jobs=(name,)), limit=1)
     if not runs:
         raise NotFound(f"job `{name}` has no run yet", hint="`queuectl jobs` shows the jobs")
     return runs[0]

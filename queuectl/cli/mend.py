@@ -1,4 +1,4 @@
-"""The verbs that change runs by hand or look after the queue: cancel, backup, restore, doctor."""
+"""The verbs that look after the queue: backup, restore, doctor."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -8,43 +8,17 @@ import typer
 
 from queuectl import clock
 from queuectl.cli.output import note, print_json, print_table, say
-from queuectl.cli.session import Db, Json, open_store, read_settings, spool_of, store_of
-from queuectl.errors import QueuectlError
-from queuectl.job import DEFAULT_SHELL, State
-from queuectl.lifecycle import cancel as cancelled
-from queuectl.spool import wake_runners
+from queuectl.cli.session import Db, Json, open_store, read_settings, store_of
+from queuectl.job import DEFAULT_SHELL
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command("doctor", epilog="Examples:  queuectl doctor    queuectl doctor --json")(doctor)
-    app.command("cancel", epilog="Examples:  queuectl cancel r12    queuectl cancel r12 r13 r14")(cancel)
     app.command("backup", epilog="Examples:  queuectl backup queue-copy.db    queuectl backup /mnt/q.db")(backup)
     app.command("restore", epilog="Examples:  queuectl restore copy.db    queuectl restore /mnt/q.db --db q.db")(
         restore
     )
-
-
-def cancel(
-    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="The ids of runs.", show_default=False)],
-    db: Db = None,
-) -> None:
-    """Cancel runs: a waiting one at once, a running one by ending its process tree within its grace period."""
-    from queuectl.author import person
-
-    now, by = clock.now(), person()
-    with open_store(db) as store:
-        with store.transaction():
-            found = [store.run(run) for run in runs]
-            over = [run for run in found if run.state.is_final]
-            if over:
-                names = ", ".join(f"`{run.id}` is {run.state}" for run in over)
-                raise QueuectlError(f"nothing to cancel: {names}")
-            for run in found:
-                store.change(run, cancelled(run, now=now), by=by)
-        wake_runners(spool_of(store))
-    for run in found:
-        note(f"{run.id}: its attempt is being ended" if run.state is State.PROCESSING else f"{run.id}: cancelled")
 
 
 def backup(

@@ -1,8 +1,11 @@
 """Values of options, checked by the same rules as those of manifests, without pydantic: commands start fast."""
 
+import re
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any, TypeVar
 
+from queuectl import rules
 from queuectl.errors import UsageError
 
 Value = TypeVar("Value")
@@ -14,3 +17,11 @@ def checked(option: str, rule: Callable[[Any], Value], written: object) -> Value
         return rule(written)
     except ValueError as error:
         raise UsageError(f"`{option}` {error}", hint=getattr(error, "hint", None)) from None
+
+
+def rate(written: str) -> timedelta:
+    """Return the time between two of so many in a time: `10/m`, `1/30s`; raises ValueError."""
+    count, _, unit = written.partition("/")
+    if not re.fullmatch(r"[1-9][0-9]{0,5}", count, re.ASCII) or not unit:
+        raise ValueError(f"must be a number and a time like `10/m` or `1/30s`: {rules.shown(written)}")
+    return timedelta(seconds=rules.time_limit(unit if unit[0].isdigit() else f"1{unit}") / int(count))

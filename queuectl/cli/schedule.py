@@ -9,14 +9,14 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from queuectl import clock
+from queuectl import actions, clock
+from queuectl.author import person
 from queuectl.cli.options import checked
 from queuectl.cli.output import note, print_json, print_table, say, stamp
-from queuectl.cli.session import Db, Json, open_store, read_settings, spool_of, store_of
+from queuectl.cli.session import Db, Json, open_store, read_settings, store_of
 from queuectl.errors import JobNotFound, UsageError
 from queuectl.pause import Pause
 from queuectl.plan import StoredJob
-from queuectl.spool import wake_runners
 
 Slot = tuple[datetime, str, str]
 """An instant, its zone and the full name of the job."""
@@ -83,14 +83,8 @@ def trigger(
 
     If a run of a job is not over, the new one waits for it, unless the job lets its runs overlap.
     """
-    from queuectl.author import person
-
-    now, by = clock.now(), person()
     with open_store(db) as store:
-        with store.transaction():
-            declared = [store.job(job) for job in dict.fromkeys(jobs)]
-            runs = [store.run(store.trigger(stored, now=now, by=by)) for stored in declared]
-        wake_runners(spool_of(store))
+        runs = actions.trigger(store, jobs, by=person(), now=clock.now())
     for run in runs:
         say(run.id)
         if run.is_held:
@@ -109,7 +103,6 @@ def pause(
     What is queued already still runs.
     """
     from queuectl import rules
-    from queuectl.author import person
     from queuectl.instants import parse_instant
 
     now = clock.now()
@@ -119,7 +112,7 @@ def pause(
     why = None if reason is None else checked("--reason", rules.text, reason)
     with store_of(read_settings(db), create=everything) as store, store.transaction():
         covered = _scope(scope, everything, store.jobs())
-        store.pause(covered, until=end, reason=why, author=person(), now=now)
+        actions.pause(store, covered, until=end, reason=why, by=person(), now=now)
     note(f"paused: {covered or 'everything'}{f' until {stamp(end)}' if end else ''}")
 
 
@@ -129,11 +122,9 @@ def resume(scope: Scope = None, everything: All = False, db: Db = None) -> None:
 
     now = clock.now()
     with store_of(read_settings(db)) as store:
-        with store.transaction():
-            covered = _scope(scope, everything, store.jobs())
-            was_paused = store.resume(covered, author=person(), now=now)
-            others = [each for each in store.pauses(since=now) if _is_about(covered, each)]
-        wake_runners(spool_of(store))
+        covered = _scope(scope, everything, store.jobs())
+        was_paused = actions.resume(store, covered, by=person(), now=now)
+        others = [each for each in store.pauses(since=now) if _is_about(covered, each)]
     note(f"resumed: {covered or 'everything'}" if was_paused else f"not paused: {covered or 'everything'}")
     for each in others:
         note(f"still paused: {each.scope or 'everything'}, since {stamp(each.begins_at)} by {each.by}")

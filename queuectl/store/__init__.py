@@ -6,23 +6,23 @@ values of ``queuectl.job`` and never in rows.
 
 from queuectl.store.metrics import Counted
 from queuectl.store.queue import RunIdTaken
+from queuectl.store.selection import Choice
 from queuectl.store.slots import DueJob
-from queuectl.store.values import Apply, Author, RunFilter, Runner, Settlement
-from queuectl.store.watching import DeadGroup, Found, Result, Search
+from queuectl.store.values import Apply, Author, Runner, Settlement
+from queuectl.store.watching import DeadGroup, Found, Result
 from queuectl.store.watching import Watching as Store
 
 __all__ = [
     "Apply",
     "Author",
+    "Choice",
     "Counted",
     "DeadGroup",
     "DueJob",
     "Found",
     "Result",
-    "RunFilter",
     "RunIdTaken",
     "Runner",
-    "Search",
     "Settlement",
     "Store",
 ]

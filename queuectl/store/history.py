@@ -73,7 +73,7 @@ class History(Reading):
     def interventions(self, run: Run) -> list[Intervention]:
         """Return what people did to a run, oldest first."""
         return [
-            Intervention(at=to_instant(row["at"]), act=row["act"], by=row["by"])
+            Intervention(**{**row, "at": to_instant(row["at"])})
             for row in self._dicts("interventions_of", {"run": run.number})
         ]
 

@@ -89,41 +89,34 @@ class Queue(Metrics):
 
     def change(self, before: Run, after: Run, *, by: Author | None = None) -> bool:
         """Store a change of a run, and which person made it; False if it is no longer in the state decided on."""
+        return bool(self.change_all([(before, after)], by=by))
+
+    def change_all(
+        self, changes: Sequence[tuple[Run, Run]], *, by: Author | None = None, detail: str | None = None
+    ) -> set[int]:
+        """Store changes of runs, which person made them and how the runs were selected.
+
+        Returns the numbers of those that were still in the state decided on.
+        """
         with self.transaction():
-            jobs = self._all(
-                "change_run",
-                {
-                    "number": before.number,
-                    "state_before": before.state,
-                    "lease_before": before.lease,
-                    "state": after.state,
-                    "attempts": after.attempts,
-                    "interruptions": after.interruptions,
-                    "priority": after.spec.priority,
-                    "spec": spec_to_json(after.spec),
-                    "scheduled_at": to_micros(after.scheduled_at),
-                    "run_at": to_micros(after.run_at),
-                    "reason": after.reason,
-                    "updated_at": to_micros(after.updated_at),
-                    "started_at": to_micros_or_none(after.started_at),
-                    "finished_at": to_micros_or_none(after.finished_at),
-                    "stop": after.stop,
-                },
-            )
-            if jobs and before.state.is_final is not after.state.is_final:
-                event = Event.ENDED if after.state.is_final else Event.REQUEUED
-                happenings = Happenings()
-                happenings.other(event, after.state, job=jobs[0][0], at=to_micros(after.updated_at))
-                self._record(happenings)
-            if jobs and by is not None:
-                act = "retry" if after.state is State.PENDING else "cancel"
-                self._intervene(before.number, act, by, after.updated_at)
-        return bool(jobs)
+            jobs = dict(self._many("change_run", [_changed(before, after) for before, after in changes]))
+            happenings, interventions = Happenings(), []
+            for before, after in changes:
+                if before.number not in jobs:
+                    continue
+                if before.state.is_final is not after.state.is_final:
+                    event = Event.ENDED if after.state.is_final else Event.REQUEUED
+                    happenings.other(event, after.state, job=jobs[before.number], at=to_micros(after.updated_at))
+                if by is not None:
+                    act = "retry" if after.state is State.PENDING else "cancel"
+                    interventions.append(_intervention(before.number, act, by, after.updated_at, detail))
+            self._record(happenings)
+            self._many("insert_intervention", interventions)
+        return set(jobs)
 
     def _intervene(self, run: int, act: str, by: Author, now: datetime) -> None:
         """Record what a person did to a run."""
-        row = {"run": run, "now": to_micros(now), "act": act, "user": by.user, "host": by.host}
-        self._all("insert_intervention", row)
+        self._all("insert_intervention", _intervention(run, act, by, now))
 
     def purge(self, runs: Sequence[Run]) -> list[Run]:
         """Delete runs and their attempts, unless their state changed meanwhile; return those that went."""
@@ -214,6 +207,31 @@ def in_batches(runs: Sequence[NewRun]) -> Iterator[Sequence[NewRun]]:
     """Yield runs, so many at a time as are inserted by one statement."""
     for begin in range(0, len(runs), _BATCH):
         yield runs[begin : begin + _BATCH]
+
+
+def _intervention(run: int, act: str, by: Author, now: datetime, detail: str | None = None) -> dict[str, Any]:
+    who = {"user": by.user, "host": by.host, "channel": by.channel}
+    return {"run": run, "now": to_micros(now), "act": act, "detail": detail, **who}
+
+
+def _changed(before: Run, after: Run) -> dict[str, Any]:
+    return {
+        "number": before.number,
+        "state_before": before.state,
+        "lease_before": before.lease,
+        "state": after.state,
+        "attempts": after.attempts,
+        "interruptions": after.interruptions,
+        "priority": after.spec.priority,
+        "spec": spec_to_json(after.spec),
+        "scheduled_at": to_micros(after.scheduled_at),
+        "run_at": to_micros(after.run_at),
+        "reason": after.reason,
+        "updated_at": to_micros(after.updated_at),
+        "started_at": to_micros_or_none(after.started_at),
+        "finished_at": to_micros_or_none(after.finished_at),
+        "stop": after.stop,
+    }
 
 
 def _settled(before: Run, after: Run) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from queuectl.job import Attempt, Run, State
+from queuectl.job import Attempt, Run
 
 Settlement = tuple[Run, Run, Attempt]
 """A run as it was claimed, as it stands after its attempt, and the attempt."""
@@ -24,10 +24,14 @@ class Runner:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Author:
-    """Who applies, and from which state of the repository; None where there is no git."""
+    """Who applies or acts, by which way, and from which state of the repository; None where there is no git.
+
+    The ``channel`` is `cli`, `dashboard`, or `runner` for what a runner does by itself.
+    """
 
     user: str
     host: str
+    channel: str = "cli"
     git_commit: str | None = None
     git_dirty: bool | None = None
 
@@ -40,14 +44,3 @@ class Apply:
     applied_at: datetime
     author: Author
     changes: list[dict[str, Any]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunFilter:
-    """Which runs to read; every condition that is given must hold."""
-
-    state: State | None = None
-    job: str | None = None
-    manifest: str | None = None
-    tag: str | None = None
-    limit: int | None = None

@@ -2,32 +2,17 @@
 
 import json
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from queuectl.job import Run, State
 from queuectl.records import to_instant, to_instant_or_none, to_micros
+from queuectl.selector import Selector
 from queuectl.store.history import History
 from queuectl.store.rows import run_of
 
 _FIRST_STRETCH: Final = 20_000  # runs; each stretch after it is twice as long
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Search:
-    """Which runs are looked for; every condition that is given must hold.
-
-    ``text`` is a part of the id, the command or the reason. A run is of a time if something happened to it then.
-    """
-
-    states: tuple[State, ...] = ()
-    job: str | None = None
-    manifest: str | None = None
-    tag: str | None = None
-    since: datetime | None = None
-    text: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,16 +63,14 @@ class Watching(History):
         """Return the runs that are being executed, those that began first before the others."""
         return [run_of(row) for row in self._all("under_way", {"limit": limit})]
 
-    def search(self, search: Search, *, below: int | None = None, limit: int, seconds: float) -> Found:
+    def search(self, selector: Selector, *, below: int | None = None, limit: int, seconds: float) -> Found:
         """Return up to ``limit`` runs with a number below ``below``, newest first.
 
         Gives up after some ``seconds``, and says how far it has come: a search for what hardly occurs costs no more
-        than one that finds. Raises JobNotFound.
+        than one that finds. Raises what ``runs`` raises.
         """
-        conditions, parameters = self._searched(search)
-        sql = self._statements["runs_between"].replace("{conditions}", " AND ".join(conditions) or "TRUE")
         counts = self.counts()
-        if search.states and not any(counts[state] for state in search.states):
+        if selector.states and not any(counts[state] for state in selector.states):
             return Found([], None)
         [(newest,)] = self._all("newest_number")
         before, length = newest + 1 if below is None else min(below, newest + 1), _FIRST_STRETCH
@@ -95,8 +78,7 @@ class Watching(History):
         deadline = time.monotonic() + seconds
         while before > 1:
             floor = max(before - length, 1)
-            stretch = parameters | {"floor": floor, "before": before, "limit": limit + 1 - len(found)}
-            found += [run_of(row) for row in self._execute(sql, stretch)]
+            found += self._stretch(selector, floor=floor, before=before, limit=limit + 1 - len(found))
             before, length = floor, length * 2
             if len(found) > limit:
                 return Found(found[:limit], found[limit - 1].number)
@@ -124,32 +106,3 @@ class Watching(History):
     def job_tags(self) -> list[str]:
         """Return the tags of the declared jobs."""
         return [str(tag) for (tag,) in self._all("job_tags")]
-
-    def _searched(self, search: Search) -> tuple[Sequence[str], dict[str, Any]]:
-        """Return the SQL conditions of a search and their parameters."""
-        conditions = []
-        if search.states:
-            # Written out, so that the partial indexes of the processing and the dead runs are considered.
-            words = ", ".join(f"'{state}'" for state in search.states)
-            conditions.append(f"state IN ({words})" if len(search.states) > 1 else f"state = {words}")
-        if search.job is not None:
-            conditions.append("job = :job")
-        if search.manifest is not None:
-            conditions.append("job IN (SELECT id FROM jobs WHERE manifest = :manifest)")
-        if search.tag is not None:
-            conditions.append("EXISTS (SELECT 1 FROM json_each(spec, '$.tags') WHERE value = :tag)")
-        if search.since is not None:
-            conditions.append("updated_at >= :since")
-        if search.text is not None:
-            # The command as it is read, not as JSON writes it; no wildcards: what is looked for stands there.
-            conditions.append(
-                "(instr(lower(coalesce(given_id, 'r' || number)), :text) OR instr(lower(reason), :text)"
-                " OR instr(lower(spec ->> '$.command'), :text))"
-            )
-        return conditions, {
-            "job": None if search.job is None else self._job_id(search.job),
-            "manifest": search.manifest,
-            "tag": search.tag,
-            "since": None if search.since is None else to_micros(search.since),
-            "text": None if search.text is None else search.text.lower(),
-        }

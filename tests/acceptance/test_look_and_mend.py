@@ -131,7 +131,7 @@ def test_a_dead_run_goes_back_into_the_queue_with_its_id_and_all_its_attempts(de
 
 
 def test_all_dead_runs_can_be_retried(dead):
-    assert "1 run back in the queue" in dead("dlq", "retry", "--all").stderr
+    assert "1 run back in the queue" in dead("dlq", "retry", "--all", "--yes").stderr
 
 
 def test_retrying_nothing_in_particular_is_refused(dead):

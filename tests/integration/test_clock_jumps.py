@@ -10,7 +10,7 @@ from queuectl.job import Catchup, Overlap, State
 from queuectl.presence import Presence
 from queuectl.runner import Runner
 from queuectl.spool import Spool
-from queuectl.store import RunFilter, Store
+from queuectl.store import Store
 from tests.support.clocks import ManualClock
 from tests.support.factories import NOW, make_job
 from tests.support.inline import HeldExecutor, InlineExecutor
@@ -69,7 +69,7 @@ def rounds(runner, clock, until, *, step=30):
 
 def ledger(store):
     """Return the slots in the order in which they were accounted for, each with its fate."""
-    return [(run.slot, run.reason or str(run.state)) for run in reversed(store.runs(RunFilter()))]
+    return [(run.slot, run.reason or str(run.state)) for run in reversed(store.runs())]
 
 
 def hours(*numbers):
@@ -171,7 +171,7 @@ def test_a_slot_on_a_rare_day_runs_at_its_instant(store, make_runner, clock, sch
     rounds(runner, clock, slot)
 
     assert ledger(store) == [(slot, "completed")]
-    [run] = store.runs(RunFilter())
+    [run] = store.runs()
     assert (run.state, run.started_at) == (State.COMPLETED, begin + timedelta(seconds=30))
 
 

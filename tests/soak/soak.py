@@ -28,7 +28,7 @@ from queuectl import clock
 from queuectl.job import Attempt, Run
 from queuectl.outcome import Released
 from queuectl.records import attempt_to_record
-from queuectl.store import RunFilter, Store
+from queuectl.store import Store
 from tests.soak import victims
 from tests.soak.history import (
     UNCHARGED,
@@ -373,7 +373,7 @@ def _drawn(chance: random.Random, weights: Mapping[str, int]) -> str:
 
 def _stored(store: Store) -> dict[str, StoredRun]:
     with store.snapshot():
-        return {run.id: _stored_run(run, store.attempts(run)) for run in store.runs(RunFilter())}
+        return {run.id: _stored_run(run, store.attempts(run)) for run in store.runs()}
 
 
 def _stored_run(run: Run, attempts: Sequence[Attempt]) -> StoredRun:

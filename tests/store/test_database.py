@@ -10,7 +10,7 @@ import pytest
 
 from queuectl.errors import DatabaseBusy, DatabaseUnavailable, QueuectlError
 from queuectl.spool import Spool
-from queuectl.store import RunFilter, Store
+from queuectl.store import Store
 from queuectl.store.statements import statements
 from queuectl.store.trouble import explained
 from tests.support.queue import enqueue
@@ -32,7 +32,7 @@ def test_the_database_is_readable_by_its_owner_only(path):
 
 def test_reading_a_queue_that_does_not_exist_finds_it_empty_and_does_not_make_it(path):
     with Store(path, create=False) as store:
-        assert store.runs(RunFilter()) == []
+        assert store.runs() == []
 
     assert not path.exists()
 
@@ -199,7 +199,7 @@ def test_an_empty_file_without_outputs_becomes_a_queue(path):
     path.touch()
 
     with Store(path) as store:
-        assert store.runs(RunFilter()) == []
+        assert store.runs() == []
 
 
 def test_a_database_that_another_program_holds_is_busy(path):

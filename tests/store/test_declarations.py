@@ -7,13 +7,13 @@ from hypothesis import strategies as st
 from queuectl.job import State
 from queuectl.outcome import Exited
 from queuectl.plan import Action, plan
-from queuectl.store import RunFilter, Store
+from queuectl.store import Store
 from tests.support.factories import NOW, make_job, make_manifest, make_spec
 from tests.support.queue import AUTHOR, claim, declare, enqueue, finish
 
 
 def states(store):
-    return [(run.job, run.state) for run in reversed(store.runs(RunFilter()))]
+    return [(run.job, run.state) for run in reversed(store.runs())]
 
 
 def test_a_declared_job_comes_back_as_it_was_declared(store):
@@ -122,7 +122,7 @@ def test_a_name_without_jobs_is_free_for_another_file(store):
 def test_what_was_missed_is_recorded_as_skipped(store):
     declare(store, make_job(run_at=NOW - timedelta(days=9)))
 
-    [run] = store.runs(RunFilter())
+    [run] = store.runs()
     assert (run.state, run.reason, run.finished_at) == (State.SKIPPED, "missed", NOW)
 
 
@@ -133,7 +133,7 @@ def test_removing_and_declaring_again_converges_whatever_the_run_does(store, sta
         run = claim(store)
         if state is not State.PROCESSING:
             finish(store, run, Exited(0 if state is State.COMPLETED else 1))
-    assert store.runs(RunFilter())[0].state is state
+    assert store.runs()[0].state is state
 
     declare(store)
     declare(store, make_job())
@@ -147,7 +147,7 @@ def test_a_new_occurrence_waits_until_the_run_before_it_is_over(store):
     later = NOW + timedelta(hours=1)
 
     declare(store, make_job(revision=2, run_at=later))
-    second = store.runs(RunFilter())[0]
+    second = store.runs()[0]
     assert (second.is_held, second.scheduled_at) == (True, later)
     declare(store, make_job(revision=3))
     assert store.run(second.id).is_held
@@ -165,7 +165,7 @@ def test_a_job_that_comes_back_while_its_last_attempt_runs_waits_for_that(store)
 
     declare(store, make_job())
 
-    second = store.runs(RunFilter())[0]
+    second = store.runs()[0]
     assert second.is_held
     assert finish(store, store.run(first.id), Exited(1)).state is State.CANCELLED
     assert not store.run(second.id).is_held
@@ -189,7 +189,7 @@ def test_a_revision_bumped_while_the_job_was_disabled_runs_once_it_is_enabled(st
     declare(store, make_job(enabled=False))
     declare(store, make_job(enabled=False, revision=2))
     declare(store, make_job("db-backup", enabled=False, revision=2, renamed_from="backup"))
-    assert len(store.runs(RunFilter())) == 1
+    assert len(store.runs()) == 1
 
     declare(store, make_job("db-backup", revision=2))
     declare(store, make_job("db-backup", revision=2, priority=3))

@@ -12,7 +12,7 @@ from queuectl.lifecycle import cancel, requeue, settle
 from queuectl.measures import COLUMNS, Event, total
 from queuectl.outcome import Cancelled, Exited, Lost, Released, Signalled, TimedOut
 from queuectl.records import attempt_to_record
-from queuectl.store import RunFilter, Store
+from queuectl.store import Store
 from tests.support.factories import NOW, make_attempt, make_job, make_spec
 from tests.support.queue import claim, declare, enqueue, finish, register
 
@@ -123,7 +123,7 @@ def test_a_purge_takes_nothing_from_the_totals(store):
     enqueue(store)
     finish(store, claim(store))
     before = store.metric_totals()
-    store.purge(store.runs(RunFilter()))
+    store.purge(store.runs())
 
     assert store.metric_totals() == before
 
@@ -221,7 +221,7 @@ def test_what_comes_late_to_a_folded_hour_is_added_to_it(store):
 def test_when_a_job_last_succeeded_outlives_a_purge(store):
     declare(store, make_job("a"))
     finish(store, claim(store), now=NOW)
-    store.purge(store.runs(RunFilter()))
+    store.purge(store.runs())
 
     [found] = [each for each in store.metric_totals() if each.state is State.COMPLETED]
     assert (found.job, found.latest) == ("nightly/a", NOW)
@@ -317,11 +317,11 @@ class History:
         self.now += timedelta(hours=hours)
 
     def some(self, index, is_wanted):
-        found = [run for run in self.store.runs(RunFilter()) if is_wanted(run.state)]
+        found = [run for run in self.store.runs() if is_wanted(run.state)]
         return [found[index % len(found)]] if found else []
 
     def check(self):
-        attempts = [each for run in self.store.runs(RunFilter()) for each in self.store.attempts(run)]
+        attempts = [each for run in self.store.runs() for each in self.store.attempts(run)]
         outcomes = Counter(attempt_to_record(each)["outcome"] for each in attempts) + self.purged
         took = sum((each.duration for each in attempts), self.purged_took)
         for found in (self.store.metric_totals(), self.store.metric_series(since=NOW, step=DAY)):

@@ -7,7 +7,8 @@ from queuectl.errors import RunNotFound
 from queuectl.job import NewRun, State, Stop
 from queuectl.lifecycle import cancel, requeue, settle
 from queuectl.outcome import Cancelled, Exited, Lost, Released, Signalled, TimedOut
-from queuectl.store import RunFilter, RunIdTaken
+from queuectl.selector import Selector
+from queuectl.store import RunIdTaken
 from tests.support.factories import NOW, make_attempt, make_spec
 from tests.support.queue import claim, enqueue, finish, register
 
@@ -29,7 +30,7 @@ def test_an_id_is_given_once_and_a_batch_that_has_it_twice_leaves_nothing(store)
 
     with pytest.raises(RunIdTaken, match="there is a run `job1` already"):
         store.enqueue(runs, now=NOW)
-    assert store.runs(RunFilter()) == []
+    assert store.runs() == []
 
 
 def test_many_runs_at_once_get_the_ids_and_numbers_of_their_order(store):
@@ -63,7 +64,7 @@ def test_an_id_that_is_taken_leaves_nothing_of_many_runs(store, place, other):
     with pytest.raises(RunIdTaken, match=f"there is a run `{taken}` already"):
         store.enqueue(runs, now=NOW)
 
-    assert [run.id for run in store.runs(RunFilter())] == ["stored"]
+    assert [run.id for run in store.runs()] == ["stored"]
 
 
 def test_of_two_ids_that_are_taken_the_first_is_named(store):
@@ -272,14 +273,14 @@ def test_runs_are_listed_newest_first_and_filtered_by_everything_that_is_given(s
     cancelled = store.run(second.id)
     store.change(cancelled, cancel(cancelled, now=NOW))
 
-    def ids(**conditions):
-        return [run.id for run in store.runs(RunFilter(**conditions))]
+    def ids(limit=None, **conditions):
+        return [run.id for run in store.runs(Selector(**conditions), limit=limit)]
 
     assert ids() == [second.id, first.id]
     assert ids(limit=1) == [second.id]
-    assert ids(tag="a") == [second.id, first.id]
-    assert ids(tag="a", state=State.PENDING) == [first.id]
-    assert ids(tag="c") == []
+    assert ids(tags=("a",)) == [second.id, first.id]
+    assert ids(tags=("a",), states=(State.PENDING,)) == [first.id]
+    assert ids(tags=("c",)) == []
 
 
 def test_a_failure_inside_a_transaction_leaves_nothing_behind(store):
@@ -287,7 +288,7 @@ def test_a_failure_inside_a_transaction_leaves_nothing_behind(store):
         enqueue(store)
         raise ZeroDivisionError
 
-    assert store.runs(RunFilter()) == []
+    assert store.runs() == []
 
 
 def test_a_runner_is_listed_until_it_stops(store):

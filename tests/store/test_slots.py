@@ -7,8 +7,9 @@ import pytest
 from queuectl.job import HELD, Overlap, State
 from queuectl.lifecycle import cancel, requeue
 from queuectl.outcome import Exited, Lost
+from queuectl.selector import Selector
 from queuectl.slots import fire
-from queuectl.store import RunFilter, Store
+from queuectl.store import Store
 from tests.support.factories import NOW, make_job
 from tests.support.queue import AUTHOR, claim, declare, enqueue, finish, register, tick
 
@@ -21,7 +22,7 @@ def hourly(**keys):
 
 def ledger(store):
     """Return the slot and the fate of every run, oldest first."""
-    return [(run.slot, run.reason or str(run.state)) for run in reversed(store.runs(RunFilter()))]
+    return [(run.slot, run.reason or str(run.state)) for run in reversed(store.runs())]
 
 
 def test_a_declared_schedule_is_due_at_its_next_slot_and_not_before(store):
@@ -60,7 +61,7 @@ def test_a_changed_command_keeps_the_next_slot_and_reaches_what_waits(store):
 
     declare(store, hourly(overlap=Overlap.QUEUE, command="new"), now=NOW + 2.5 * HOUR)
 
-    assert [run.spec.command for run in store.runs(RunFilter())] == ["new", "new"]
+    assert [run.spec.command for run in store.runs()] == ["new", "new"]
     assert store.next_slot() == NOW + 3 * HOUR
 
 
@@ -73,7 +74,7 @@ def test_what_is_no_longer_wanted_has_no_slots_and_nothing_waiting(store, after)
     declare(store, *after, make_job("other"), now=NOW + 2 * HOUR)
 
     assert (store.next_slot(), tick(store, NOW + 9 * HOUR)) == (None, [])
-    assert [run.state for run in store.runs(RunFilter(job="nightly/report"))] == [State.CANCELLED] * 2
+    assert [run.state for run in store.runs(Selector(jobs=("nightly/report",)))] == [State.CANCELLED] * 2
 
 
 def test_what_waits_for_the_run_before_is_let_go_when_that_is_over(store):
@@ -81,7 +82,7 @@ def test_what_waits_for_the_run_before_is_let_go_when_that_is_over(store):
     for hours in (1, 2, 3):
         tick(store, NOW + hours * HOUR)
     runner = register(store)
-    third, second, first = store.runs(RunFilter())
+    third, second, first = store.runs()
     assert [run.run_at for run in (first, second, third)] == [NOW + HOUR, HELD, HELD]
 
     now = NOW + 4 * HOUR
@@ -100,7 +101,7 @@ def test_a_run_that_is_replaced_ends_before_the_new_one_begins(store):
     tick(store, NOW + HOUR)
     running = claim(store, now=NOW + HOUR)
     tick(store, NOW + 2 * HOUR)
-    new = store.runs(RunFilter(limit=1))[0]
+    new = store.runs(limit=1)[0]
     assert (new.is_held, str(store.run(running.id).stop)) == (True, "now")
 
     finish(store, store.run(running.id), Exited(0), now=NOW + 2 * HOUR)
@@ -157,7 +158,7 @@ def test_a_waiting_run_that_is_replaced_makes_way_at_once(store):
     for hours in (1, 2):
         tick(store, NOW + hours * HOUR)
 
-    newest, oldest = store.runs(RunFilter())
+    newest, oldest = store.runs()
     assert (oldest.state, newest.is_held) == (State.CANCELLED, False)
 
 

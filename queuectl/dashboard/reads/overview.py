@@ -12,8 +12,9 @@ from queuectl.dashboard.words import counted, quoted
 from queuectl.durations import ago, format_duration
 from queuectl.job import HELD, Run, State
 from queuectl.pause import Pause
+from queuectl.selector import Selector
 from queuectl.spool import Spool
-from queuectl.store import Result, Runner, Search, Store
+from queuectl.store import Result, Runner, Store
 from queuectl.views import run_title
 
 MOST_DUE: Final = 10_000
@@ -117,7 +118,7 @@ def overview(store: Store, now: datetime) -> Overview:
     )
     jobs = store.jobs()
     slots = sorted((stored.next_slot, stored.job.full_name) for stored in jobs if stored.next_slot)
-    dead = tuple(store.search(Search(states=(State.DEAD,)), limit=_FEW, seconds=0.05).runs)
+    dead = tuple(store.search(Selector(states=(State.DEAD,)), limit=_FEW, seconds=0.05).runs)
     pauses = [pause for pause in store.pauses(since=now) if pause.begins_at <= now]
     due = store.due_count(now=now, limit=MOST_DUE + 1) if oldest_due else 0
     return Overview(

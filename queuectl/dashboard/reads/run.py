@@ -8,8 +8,9 @@ from typing import Final
 from queuectl.job import Attempt, Run
 from queuectl.outcome import Cancelled, Exited, Outcome, Released
 from queuectl.output import read_end, read_output
+from queuectl.selector import Selector
 from queuectl.spool import Spool
-from queuectl.store import Apply, Search, Store
+from queuectl.store import Apply, Store
 from queuectl.visible import visible
 
 END: Final = 64 << 10
@@ -71,7 +72,7 @@ class OneRun:
 def one_run(store: Store, now: datetime, run_id: str) -> OneRun:
     """Return what the page of a run shows; raises RunNotFound."""
     run = store.run(run_id)
-    before = store.search(Search(job=run.job), below=run.number, limit=1, seconds=0.05).runs if run.job else []
+    before = store.search(Selector(jobs=(run.job,)), below=run.number, limit=1, seconds=0.05).runs if run.job else []
     return OneRun(
         now=now,
         run=run,

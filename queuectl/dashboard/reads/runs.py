@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from queuectl.errors import JobNotFound
+from queuectl.errors import NotFound
 from queuectl.job import Run, State
-from queuectl.store import Search, Store
+from queuectl.selector import Selector
+from queuectl.store import Store
 
 PAGE: Final = 50
 """So many runs are shown at a time."""
@@ -41,14 +42,14 @@ class Chosen:
     text: str | None = None
     below: int | None = None
 
-    def search(self, now: datetime) -> Search:
+    def search(self, now: datetime) -> Selector:
         """Return what is to be searched for."""
         is_manifest = self.job is not None and self.job.endswith(_ALL_OF)
-        return Search(
+        return Selector(
             states=tuple(State(state) for state in self.states),
-            job=None if is_manifest else self.job,
-            manifest=self.job.removesuffix(_ALL_OF) if self.job is not None and is_manifest else None,
-            tag=self.tag,
+            jobs=(self.job,) if self.job is not None and not is_manifest else (),
+            manifests=(self.job.removesuffix(_ALL_OF),) if self.job is not None and is_manifest else (),
+            tags=(self.tag,) if self.tag else (),
             since=now - TIMES[self.time] if self.time else None,
             text=self.text or None,
         )
@@ -94,7 +95,7 @@ def run_list(store: Store, now: datetime, chosen: Chosen) -> RunList:
     has_any = any(store.counts().values())
     try:
         found = store.search(chosen.search(now), below=chosen.below, limit=PAGE, seconds=_PATIENCE)
-    except JobNotFound:
+    except NotFound:
         return RunList(now, (), None, has_any)
     return RunList(now, tuple(found.runs), found.left_below, has_any)
 

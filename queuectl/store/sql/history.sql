@@ -80,7 +80,7 @@ SELECT (SELECT count(*)
 
 -- name: interventions_of
 -- Oldest first; by interventions_of_run.
-SELECT at, act, user || '@' || host AS by
+SELECT at, act, user || '@' || host AS by, channel, detail
   FROM interventions
  WHERE run = :run
  ORDER BY at;

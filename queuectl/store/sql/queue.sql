@@ -64,7 +64,7 @@ UPDATE runs
        run_at = :run_at, reason = :reason, updated_at = :updated_at, started_at = :started_at,
        finished_at = :finished_at, stop = :stop
  WHERE number = :number AND state = :state_before AND lease IS :lease_before
-RETURNING coalesce(job, 0);
+RETURNING number, coalesce(job, 0);
 
 -- name: stops
 -- What a runner is asked to do with its attempts; by runs_processing.
@@ -80,8 +80,8 @@ RETURNING number;
 
 -- name: insert_intervention
 -- What a person did to a run.
-INSERT INTO interventions (run, at, act, user, host)
-VALUES (:run, :now, :act, :user, :host);
+INSERT INTO interventions (run, at, act, user, host, channel, detail)
+VALUES (:run, :now, :act, :user, :host, :channel, :detail);
 
 -- name: insert_runner
 -- A runner has started.

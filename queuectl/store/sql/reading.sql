@@ -36,14 +36,6 @@ SELECT number, lease, runner, started_at, finished_at, outcome, exit_code, signa
  WHERE run = :run
  ORDER BY lease;
 
--- name: runs
--- Newest first, backwards along the key; the conditions are those of RunFilter that are given.
-SELECT {run}
-  FROM runs
- WHERE {conditions}
- ORDER BY number DESC
- LIMIT :limit;
-
 -- name: jobs
 -- The declared jobs with their newest run; by runs_of_job.
 SELECT jobs.id, jobs.manifest, jobs.name, jobs.spec, jobs.run_at, jobs.recurrence, jobs.enabled, jobs.revision,
@@ -52,12 +44,6 @@ SELECT jobs.id, jobs.manifest, jobs.name, jobs.spec, jobs.run_at, jobs.recurrenc
   LEFT JOIN runs ON runs.number = (SELECT max(number) FROM runs WHERE job = jobs.id)
  WHERE jobs.removed_at IS NULL
  ORDER BY jobs.manifest, jobs.name;
-
--- name: job_id
--- Removed jobs too: their runs are still shown by name.
-SELECT id
-  FROM jobs
- WHERE manifest = :manifest AND name = :name;
 
 -- name: recent_ids
 -- Ids to suggest when one was mistyped.

@@ -22,14 +22,6 @@ SELECT {run}
 SELECT coalesce(max(number), 0)
   FROM runs;
 
--- name: runs_between
--- A stretch of the key, newest first: a search looks at one after the other until it has found enough.
-SELECT {run}
-  FROM runs
- WHERE runs.number >= :floor AND runs.number < :before AND {conditions}
- ORDER BY runs.number DESC
- LIMIT :limit;
-
 -- name: latest_results
 -- How the latest runs of each declared job ended, newest first; by runs_of_job.
 SELECT jobs.manifest || '/' || jobs.name,

@@ -1,0 +1,123 @@
+"""Verbs that change many runs at once: count, ask, do, and tell what came of it, also of a half."""
+
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Annotated
+
+import typer
+
+from queuectl.actions import Report, Tell
+from queuectl.cli.listing import print_runs
+from queuectl.cli.output import note
+from queuectl.errors import QueuectlError, UsageError
+from queuectl.job import State
+from queuectl.selector import Selector
+from queuectl.store import Choice, Store
+
+_MOST_NAMED = 5
+
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="List the runs that are meant, and change nothing.")]
+
+
+Act = Callable[[Sequence[Choice], str | None, Tell], Report]
+"""Does it to runs that were chosen, for a reason that is recorded, and tells after each commit what it did."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verb:
+    """What a verb is for: the states that runs may be in, those that are meant if none is named, and words for it."""
+
+    states: Sequence[State]
+    usual: Sequence[State]
+    done: str
+    refusal: str
+    is_final: bool = False
+
+
+def carry_out(store: Store, selector: Selector, verb: Verb, act: Act, *, yes: bool, dry_run: bool) -> None:
+    """Do something to the selected runs; of those that were named to all or to none.
+
+    What was selected has to be confirmed; what was named only if there is no way back.
+    """
+    if selector.ids:
+        meant = selector
+        choices = _named(store, selector, verb)
+    else:
+        meant = _narrowed(selector, verb)
+        choices = [] if dry_run else store.choices(meant)
+    if dry_run:
+        print_runs(store, meant)
+    elif selector.ids and not verb.is_final:
+        report = act(choices, None, lambda _: None)
+        for effect in (*report.done, *report.skipped):
+            note(f"{effect.id}: {effect.what}")
+    elif _is_confirmed(choices, verb, yes=yes):
+        with _telling(choices) as tell:
+            act(choices, str(selector), tell)
+
+
+def counted(count: int) -> str:
+    """Return `1 run`, `1,204 runs`."""
+    return f"{count:,} {'run' if count == 1 else 'runs'}"
+
+
+def _named(store: Store, selector: Selector, verb: Verb) -> list[Choice]:
+    choices = store.choices(selector)
+    others = [run for run in store.numbered([number for number, _ in choices]) if run.state not in verb.states]
+    if others:
+        raise QueuectlError(f"{verb.refusal}: {', '.join(f'`{run.id}` is {run.state}' for run in others)}")
+    return choices
+
+
+def _narrowed(selector: Selector, verb: Verb) -> Selector:
+    found = selector.among(verb.states if selector.states else verb.usual)
+    if found is None:
+        raise UsageError(f"{verb.refusal} in state {' or '.join(f'`{state}`' for state in selector.states)}")
+    return found
+
+
+def _is_confirmed(choices: Sequence[Choice], verb: Verb, *, yes: bool) -> bool:
+    """Say how many runs are meant and ask; False if there is none. Raises UsageError if nobody can be asked."""
+    question = f"{counted(len(choices))} to be {verb.done}"
+    if yes:
+        note(question)
+    elif not sys.stdin.isatty():
+        raise UsageError(f"not done without asking: {question}", hint="say `--yes`, or look first with `--dry-run`")
+    elif choices and not _is_agreed(question):
+        note("nothing was changed")
+        raise typer.Exit(QueuectlError.exit_code)
+    elif not choices:
+        note(question)
+    return bool(choices)
+
+
+def _is_agreed(question: str) -> bool:
+    try:
+        return typer.confirm(f"{question}: go on?", err=True)
+    except typer.Abort:  # what typer makes of Ctrl-C
+        raise KeyboardInterrupt from None
+
+
+@contextmanager
+def _telling(choices: Sequence[Choice]) -> Iterator[Tell]:
+    """Tell at the end what was done, and if it ends before all is done, that too."""
+    report = Report()
+    try:
+        yield report.add
+    finally:
+        if len(choices) > (known := len(report.done) + len(report.skipped)):
+            note(f"stopped after {known:,} of {counted(len(choices))}")
+        _tell(report)
+
+
+def _tell(report: Report) -> None:
+    for what, count in Counter(effect.what for effect in report.done).items():
+        note(f"{counted(count)} {what}")
+    if report.skipped:
+        names = [f"`{effect.id}` {effect.what}" for effect in report.skipped[:_MOST_NAMED]]
+        more = len(report.skipped) - len(names)
+        note(f"{counted(len(report.skipped))} left alone: {', '.join(names)}{f' and {more:,} more' if more else ''}")

@@ -1,0 +1,63 @@
+"""Runs in a table: the same columns in the same order wherever runs are listed."""
+
+import sys
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+from queuectl import clock
+from queuectl.cli.output import ago, note, print_json, print_table
+from queuectl.job import Run
+from queuectl.selector import Selector
+from queuectl.store import Store
+from queuectl.views import run_record, run_title
+
+_SCREENFUL: Final = 50
+
+_COLUMNS: Final = ("ID", "STATE", "JOB OR COMMAND", "ATTEMPTS", "DUE", "UPDATED", "REASON")
+IN_DLQ: Final = ("ID", "JOB OR COMMAND", "ATTEMPTS", "UPDATED", "REASON")
+
+
+def print_runs(
+    store: Store,
+    selector: Selector,
+    *,
+    limit: int | None = None,
+    every: bool = False,
+    json: bool = False,
+    columns: Sequence[str] = _COLUMNS,
+) -> None:
+    """Print the selected runs, newest first: the newest ``limit``; without one, on a terminal, the newest few.
+
+    With ``every`` it is all of them there too.
+    """
+    most = _SCREENFUL if limit is None and not every and not json and sys.stdout.isatty() else limit
+    runs = store.runs(selector, limit=None if most is None else most + 1)
+    is_cut = most is not None and len(runs) > most
+    runs = runs[:most]
+    if json:
+        print_json([run_record(run) for run in runs])
+        return
+    now = clock.now()
+    print_table(columns, [[cell for name, cell in _cells(run, now) if name in columns] for run in runs])
+    if is_cut and limit is None:
+        note(f"the newest {most} are shown: `--limit N` shows more, `--all` all")
+
+
+def _cells(run: Run, now: datetime) -> list[tuple[str, str]]:
+    cells = (
+        run.id,
+        run.state,
+        run_title(run),
+        f"{run.attempts}/{run.max_attempts}",
+        _due(run, now),
+        ago(run.updated_at, now),
+        run.reason or "",
+    )
+    return list(zip(_COLUMNS, cells, strict=True))
+
+
+def _due(run: Run, now: datetime) -> str:
+    if not run.state.is_waiting:
+        return "-"
+    return "after the run before" if run.is_held else ago(run.run_at, now)
