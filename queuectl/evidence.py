@@ -32,6 +32,11 @@ class Declaration:
     is_dirty: bool | None = None
     fields: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
 
+    @property
+    def moves_slots(self) -> bool:
+        """Whether the slots of the job began anew with it, or ended."""
+        return self.action in ("create", "remove") or not _COUNTED.isdisjoint(self.fields)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Times:
@@ -147,11 +152,12 @@ class JobEvidence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SlotEvidence:
-    """What is known of one slot: its run, or the slots it was counted among, or nothing."""
+    """What is known of one slot: its run, or the slots it was counted among, or the apply that began the slots anew."""
 
     slot: datetime
     run: RunEvidence | None = None
     folded: Folded | None = None
+    anew: Declaration | None = None
 
 
 def times_at(known: JobEvidence, at: datetime) -> Times:

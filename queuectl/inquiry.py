@@ -44,12 +44,17 @@ def ask_job_at(store: Store, name: str, *, local: datetime, instant: datetime, n
     asked = moment(known, local, instant)
     if asked.schedule is None and (latest := store.newest_run_until(stored.id, instant)):
         known = replace(known, latest=_of_run(store, latest, now, stored))
-    found = []
-    for slot in asked.slots:
-        run = store.run_of_slot(stored.id, slot)
-        evidence = _of_run(store, run, now, stored) if run else None
-        found.append(SlotEvidence(slot=slot, run=evidence, folded=None if run else store.folded_with(stored.id, slot)))
+    found = _of_slot(store, known, stored, asked.slot, now) if asked.slot else None
     return why_job_at(known, asked, found, now=now)
+
+
+def _of_slot(store: Store, known: JobEvidence, stored: StoredJob, slot: datetime, now: datetime) -> SlotEvidence:
+    if run := store.run_of_slot(stored.id, slot):
+        return SlotEvidence(slot=slot, run=_of_run(store, run, now, stored))
+    anew = next((each for each in known.declarations if each.at >= slot and each.moves_slots), None)
+    if anew and (last := store.latest_slot(stored.id, anew.at)) and last.slot and last.slot > slot:
+        anew = None  # the slots went on after this one, which had a run then
+    return SlotEvidence(slot=slot, folded=store.folded_with(stored.id, slot), anew=anew)
 
 
 def _of_job(store: Store, name: str, now: datetime, at: datetime | None = None) -> tuple[JobEvidence, StoredJob]:

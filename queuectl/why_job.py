@@ -3,7 +3,7 @@
 Pure: evidence and the time come in, an answer goes out.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
@@ -36,7 +36,8 @@ _MINUTE, _INSTANT = timedelta(minutes=1), timedelta.resolution
 class Moment:
     """A minute of local time that a person asks about, and what decided then when the job was due.
 
-    ``at`` is its instant, or that of its first slot. Without a ``schedule`` nothing recurred.
+    ``slot`` is the slot that is meant, if there is one, and ``at`` its instant or else that of the time itself. Without
+    a ``schedule`` nothing recurred.
     """
 
     at: datetime
@@ -44,22 +45,19 @@ class Moment:
     times: Times
     schedule: Schedule | None = None
     explanation: Explanation | None = None
-
-    @property
-    def slots(self) -> tuple[datetime, ...]:
-        """The slots of this minute."""
-        return self.explanation.slots if self.explanation and self.times.is_declared and self.times.is_enabled else ()
+    slot: datetime | None = None
 
 
 def moment(known: JobEvidence, local: datetime, instant: datetime) -> Moment:
-    """Return what decided at a local time, and which slots it has; ``instant`` is what it means without a schedule."""
+    """Return what decided at a local time, and which slot is meant: the first of its minute from ``instant`` on."""
     times = times_at(known, instant)
     if times.schedule is None:
         return Moment(at=instant, local=local, times=times)
     schedule = parse_schedule(times.schedule, zone=times.timezone)
     explanation = schedule.explain(local)
-    at = explanation.slots[0] if explanation.slots else instant
-    return Moment(at=at, local=local, times=times, schedule=schedule, explanation=explanation)
+    slots = explanation.slots if times.is_declared and times.is_enabled else ()
+    slot = next((each for each in slots if each >= instant), slots[-1] if slots else None)
+    return Moment(at=slot or instant, local=local, times=times, schedule=schedule, explanation=explanation, slot=slot)
 
 
 def why_job(known: JobEvidence, *, now: datetime) -> Answer:
@@ -69,10 +67,10 @@ def why_job(known: JobEvidence, *, now: datetime) -> Answer:
     return Answer(conclusion=f"{name}: {conclusion}", facts=ordered(_job_facts(known, now)))
 
 
-def why_job_at(known: JobEvidence, asked: Moment, slots: Sequence[SlotEvidence], *, now: datetime) -> Answer:
-    """Return why a job ran at a time, or why it did not; ``slots`` is what is known of those of that minute."""
-    conclusion = "; ".join(_at(known, asked, slots, now))
-    return Answer(conclusion=f"{known.job.full_name}: {conclusion}", facts=ordered(_facts_at(known, asked, slots, now)))
+def why_job_at(known: JobEvidence, asked: Moment, found: SlotEvidence | None, *, now: datetime) -> Answer:
+    """Return why a job ran at a time, or why it did not; ``found`` is what is known of the slot that is meant."""
+    conclusion = _at(known, asked, now) if found is None else _fate_of_slot(known, asked, found, now)
+    return Answer(conclusion=f"{known.job.full_name}: {conclusion}", facts=ordered(_facts_at(known, asked, found, now)))
 
 
 def _latest(known: JobEvidence, now: datetime) -> str:
@@ -128,24 +126,21 @@ def _job_facts(known: JobEvidence, now: datetime) -> Iterator[Fact]:
         yield Fact(kind=Kind.NEXT, at=coming, sentence=f"slot {_in_zone(known, coming)}{paused}")
 
 
-def _at(known: JobEvidence, asked: Moment, slots: Sequence[SlotEvidence], now: datetime) -> Iterator[str]:
+def _at(known: JobEvidence, asked: Moment, now: datetime) -> str:
+    """Return why there is no slot at a time."""
     was = "is" if asked.at > now else "was"
     local = f"at {asked.local:%Y-%m-%d %H:%M} {asked.times.timezone}"
     later = next((each for each in known.declarations if each.at > asked.at), None)
     if not asked.times.is_declared and later:
-        yield f"{was} not declared {local}: {applied(later)} declared it {on(later.at)}"
-    elif not asked.times.is_declared:
-        yield f"{was} not declared any more {local}{_by_apply(known, 'remove')}"
-    elif not asked.times.is_enabled:
-        yield f"{was} disabled {local}"
-    elif asked.schedule is None or asked.explanation is None:
+        return f"{was} not declared {local}: {applied(later)} declared it {on(later.at)}"
+    if not asked.times.is_declared:
+        return f"{was} not declared any more {local}{_by_apply(known, 'remove')}"
+    if not asked.times.is_enabled:
+        return f"{was} disabled {local}"
+    if asked.schedule is None or asked.explanation is None:
         last = known.latest
-        yield fate_at(last, asked.at, now) if last else f"{was} not queued {local}"
-    elif not slots:
-        yield f"{was} not due {local}: {_why_not_due(asked.schedule, asked.explanation)}"
-        yield _around(asked)
-    for each in slots:
-        yield _fate_of_slot(known, asked, each, now)
+        return f"run {last.run.id} {fate_at(last, asked.at, now)}" if last else f"{was} not queued {local}"
+    return f"{was} not due {local}: {_why_not_due(asked.schedule, asked.explanation)}; {_around(asked)}"
 
 
 def _fate_of_slot(known: JobEvidence, asked: Moment, found: SlotEvidence, now: datetime) -> str:
@@ -164,15 +159,14 @@ def _fate_of_slot(known: JobEvidence, asked: Moment, found: SlotEvidence, now: d
         many = found.folded
         between = f"from {format_instant(many.first)} to {format_instant(many.last)}"
         return f"{which} did not run: it is one of {many.count:,} slots {between} that were too many to run or record"
-    later = next((each for each in known.declarations if each.at >= slot), None)
-    if later:
-        return f"{which} did not run: {applied(later)} began the slots anew {on(later.at)}"
+    if found.anew:
+        return f"{which} did not run: {applied(found.anew)} began the slots anew {on(found.anew.at)}"
     return f"{which} has no run on record: it was purged"
 
 
-def _facts_at(known: JobEvidence, asked: Moment, slots: Sequence[SlotEvidence], now: datetime) -> Iterator[Fact]:
+def _facts_at(known: JobEvidence, asked: Moment, found: SlotEvidence | None, now: datetime) -> Iterator[Fact]:
     before = [each for each in known.declarations if each.at <= asked.at]
-    after = [each for each in known.declarations if each.at > asked.at]
+    after = [each for each in known.declarations if each.at > asked.at and each.moves_slots]
     for declaration in before[-1:] + after:
         yield declaration_fact(declaration)
     for pause in known.pauses:
@@ -182,11 +176,10 @@ def _facts_at(known: JobEvidence, asked: Moment, slots: Sequence[SlotEvidence], 
         yield from _compared(asked, asked.schedule, asked.explanation)
     if asked.schedule is None and known.latest:
         yield from run_facts(known.latest, now)
-    for each in slots:
-        if each.run:
-            yield from run_facts(each.run, now)
-    if asked.at <= now:
-        yield from absences(known.runners, asked.at, min(asked.at + _MINUTE, now), now)
+    if found and found.run:
+        yield from run_facts(found.run, now)
+    if asked.at <= now and asked.times.is_declared:
+        yield from absences(known.runners, asked.at, asked.at, now, for_slot=asked.schedule is not None)
 
 
 def _compared(asked: Moment, schedule: Schedule, explained: Explanation) -> Iterator[Fact]:

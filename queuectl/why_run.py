@@ -10,7 +10,8 @@ from typing import Final
 from queuectl.durations import format_duration
 from queuectl.evidence import MOST_AHEAD, Declaration, RunEvidence, RunnerLife
 from queuectl.instants import format_in_zone, format_instant
-from queuectl.job import Attempt, Recurrence, Run, State
+from queuectl.job import Attempt, Overlap, Recurrence, Run, State
+from queuectl.lifecycle import WITHDRAWN
 from queuectl.pause import Pause
 from queuectl.schedule import spread_delay
 from queuectl.why import (
@@ -47,7 +48,7 @@ def fate_of(known: RunEvidence, now: datetime) -> str:
         case State.DEAD:
             return f"is dead since {shown(run.finished_at)}: {run.reason}; {_attempts(run)}"
         case State.CANCELLED:
-            return f"is cancelled since {shown(run.finished_at)}{_by(known, 'cancel')}: {run.reason}"
+            return f"is cancelled since {shown(run.finished_at)}{_by_whom(known)}: {run.reason}"
         case State.SKIPPED:
             return _why_skipped(known, now)
         case State.PROCESSING:
@@ -270,8 +271,16 @@ def _pauses_of(known: RunEvidence) -> Iterator[Pause]:
             yield pause
 
 
-def _by(known: RunEvidence, act: str) -> str:
-    return next((f" by {each.by}" for each in reversed(known.interventions) if each.act == act), "")
+def _by_whom(known: RunEvidence) -> str:
+    """Return who cancelled a run: a person, or the next slot of a job that replaces its runs."""
+    person = next((each.by for each in reversed(known.interventions) if each.act == "cancel"), None)
+    if person:
+        return f" by {person}"
+    recurrence = known.job.recurrence if known.job else None
+    is_replaced = (
+        recurrence and recurrence.overlap is Overlap.REPLACE and not str(known.run.reason).startswith(WITHDRAWN)
+    )
+    return ' by the next slot (overlap = "replace")' if is_replaced else ""
 
 
 def _due(run: Run, now: datetime) -> str:

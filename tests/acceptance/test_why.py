@@ -202,6 +202,22 @@ def test_a_changed_schedule_and_a_removed_job_are_told_by_the_applies(nightly):
     assert re.search(r"; it is not declared any more: apply 3 of \S+ removed it at TIME$", removed)
 
 
+def test_a_slot_that_passed_and_was_purged_is_not_laid_at_an_apply(nightly):
+    shift_past(nightly, 3)
+    nightly("run", "--once", "--no-schedule")
+    nightly("pause", "--all")
+    change(nightly, "UPDATE pauses SET begins_at = 0")
+    nightly("run", "--once")
+    [first, *_] = reversed(nightly.json("list", "--job", "nightly/sync"))
+    change(nightly, "DELETE FROM runs WHERE given_id IS NULL AND number = ?", int(first["id"][1:]))
+    nightly.manifest(NIGHTLY.replace("@every 1h", "@every 2h"))
+    nightly("apply", "nightly.toml")
+
+    found, _ = why(nightly, "nightly/sync", "--at", first["slot"])
+
+    assert re.fullmatch(r"nightly/sync: slot TIME \(.*\) has no run on record: it was purged", found)
+
+
 def test_what_nobody_knows_has_a_hint(nightly):
     assert "did you mean `nightly/report`?" in nightly("why", "nightly/reporrt", code=3).stderr
     assert "did you mean `nightly/report`?" in nightly("why", "report", code=3).stderr

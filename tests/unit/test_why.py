@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 import pytest
 
 from queuectl.evidence import Ahead, Declaration, Folded, Intervention, SlotEvidence, Times, times_at, unattended
-from queuectl.job import HELD, State, Stop
+from queuectl.job import HELD, Overlap, State, Stop
+from queuectl.lifecycle import WITHDRAWN
 from queuectl.outcome import Exited, Lost, TimedOut
 from queuectl.pause import Pause
 from queuectl.why import Kind
@@ -52,6 +53,27 @@ def sentences(answer, kind):
                 interventions=[Intervention(at=NOW, act="cancel", by="ada@atlas")],
             ),
             "r1 is cancelled since 2026-12-01T02:00:00Z by ada@atlas: cancelled before it ran",
+        ),
+        (
+            known_run(
+                state=State.CANCELLED,
+                finished_at=NOW,
+                reason="cancelled before it ran",
+                job=known_job(overlap=Overlap.REPLACE).job,
+            ),
+            (
+                "r1 is cancelled since 2026-12-01T02:00:00Z by the next slot "
+                '(overlap = "replace"): cancelled before it ran'
+            ),
+        ),
+        (
+            known_run(
+                state=State.CANCELLED,
+                finished_at=NOW,
+                reason=WITHDRAWN,
+                job=known_job(overlap=Overlap.REPLACE).job,
+            ),
+            "r1 is cancelled since 2026-12-01T02:00:00Z: withdrawn by its manifest",
         ),
         (
             known_run(state=State.PENDING, run_at=NOW + HOUR, attempt=0),
@@ -366,9 +388,9 @@ def test_the_conclusion_says_when_a_job_runs_next_or_why_it_does_not(known, conc
     assert why_job(known, now=NOW).conclusion == f"nightly/report: {conclusion}"
 
 
-def ask(known, local, *slots, now=NOW, instant=None):
+def ask(known, local, found=None, now=NOW, instant=None):
     asked = moment(known, datetime.fromisoformat(local), instant or utc(local))
-    return why_job_at(known, asked, slots or [SlotEvidence(slot=slot) for slot in asked.slots], now=now)
+    return why_job_at(known, asked, found or (SlotEvidence(slot=asked.slot) if asked.slot else None), now=now)
 
 
 def test_a_time_that_the_schedule_does_not_name_is_told_field_by_field():
@@ -434,9 +456,7 @@ def test_a_slot_that_ran_or_was_skipped_is_told_with_its_run():
          SlotEvidence(slot=NOW, folded=Folded(first=NOW - DAY, last=NOW, count=4400, recorded_at=NOW)), NOW + HOUR,
          ("did not run: it is one of 4,400 slots from 2026-11-30T02:00:00Z to 2026-12-01T02:00:00Z that were too many "
          "to run or record")),
-        (known_job("0 2 * * *", declarations=[DECLARED, replace(DECLARED, apply=5, at=NOW + SECOND, action="update",
-                                                                fields={"catchup": ("none", "all")})]),
-         SlotEvidence(slot=NOW), NOW + HOUR,
+        (known_job("0 2 * * *"), SlotEvidence(slot=NOW, anew=replace(DECLARED, apply=5, at=NOW + SECOND)), NOW + HOUR,
          "did not run: apply 5 of ada@atlas, commit c0ffeec0ff began the slots anew at 2026-12-01T02:00:01Z"),
         (known_job("0 2 * * *", pauses=[Pause(scope="nightly", begins_at=NOW - DAY, by="ada@atlas")]),
          SlotEvidence(slot=NOW), NOW - HOUR, "is due, and will not run: nightly was paused by ada@atlas"),
@@ -461,7 +481,7 @@ def test_a_slot_without_a_run_says_why_there_is_none(known, found, now, conclusi
         (known_job(enabled=False), "was disabled at 2026-12-01 02:30 UTC"),
         (known_job(None), "was not queued at 2026-12-01 02:30 UTC"),
         (known_job(None, latest=known_run(state=State.COMPLETED, finished_at=NOW)),
-         "was over at 2026-12-01T02:30:00Z: completed since 2026-12-01T02:00:00Z"),
+         "run r1 was over at 2026-12-01T02:30:00Z: completed since 2026-12-01T02:00:00Z"),
     ],
     ids=["not yet", "removed", "disabled", "no run", "one-shot"],
 )  # fmt: skip
@@ -521,4 +541,22 @@ def test_times_without_a_runner_touch_the_time_that_is_asked_about(lives, expect
 def test_a_job_that_is_not_declared_names_no_slots():
     known = known_job("0 2 * * *", declarations=[replace(DECLARED, at=NOW + HOUR)])
 
-    assert moment(known, NOW.replace(tzinfo=None), NOW).slots == ()
+    assert moment(known, NOW.replace(tzinfo=None), NOW).slot is None
+
+
+@pytest.mark.parametrize(
+    ("schedule", "zone", "local", "instant", "slot"),
+    [
+        ("30 2 * * *", "UTC", "2026-12-01T02:30:59", "2026-12-01T02:30:59", "2026-12-01T02:30:00"),
+        ("@every 1s", "UTC", "2026-12-01T02:30:07", "2026-12-01T02:30:07", "2026-12-01T02:30:07"),
+        ("@every 20s", "UTC", "2026-12-01T02:30:01", "2026-12-01T02:30:01", "2026-12-01T02:30:20"),
+        ("*/30 2 * * *", "Europe/Berlin", "2027-10-31T02:30:00", "2027-10-31T00:30:00", "2027-10-31T00:30:00"),
+        ("*/30 2 * * *", "Europe/Berlin", "2027-10-31T02:30:00", "2027-10-31T01:30:00", "2027-10-31T01:30:00"),
+        ("30 2 * * *", "Europe/Berlin", "2027-10-31T02:30:00", "2027-10-31T01:30:00", "2027-10-31T00:30:00"),
+        ("30 2 * * *", "Europe/Berlin", "2027-03-28T02:30:00", "2027-03-28T01:30:00", "2027-03-28T01:00:00"),
+    ],
+)
+def test_of_the_slots_of_a_minute_the_one_that_is_meant_is_told(schedule, zone, local, instant, slot):
+    known = known_job(schedule, timezone=zone)
+
+    assert moment(known, datetime.fromisoformat(local), utc(instant)).slot == utc(slot)
