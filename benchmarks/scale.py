@@ -27,8 +27,8 @@ SPEC = JobSpec(command="true")
 BATCH = 32
 
 
-def fill(store: Store, runs: int, *, kind: str) -> None:
-    """Put so many runs into the queue: pending, finished, or of a higher priority and due tomorrow."""
+def fill(store: Store, runs: int, *, kind: str, extra: int = 2_000) -> None:
+    """Put so many runs into the queue, pending, finished or due tomorrow with a higher priority, and some due now."""
     run = NewRun(spec=SPEC, run_at=NOW)
     if kind == "finished":
         run = NewRun(spec=SPEC, run_at=NOW, state=State.SKIPPED, reason="missed")
@@ -36,7 +36,7 @@ def fill(store: Store, runs: int, *, kind: str) -> None:
         run = NewRun(spec=JobSpec(command="true", priority=50), run_at=NOW + timedelta(days=1))
     for begin in range(0, runs, 50_000):
         store.enqueue([run] * min(50_000, runs - begin), now=NOW)
-    store.enqueue([NewRun(spec=SPEC, run_at=NOW)] * 2_000, now=NOW)
+    store.enqueue([NewRun(spec=SPEC, run_at=NOW)] * extra, now=NOW)
 
 
 def measured(store: Store) -> dict[str, float]:
