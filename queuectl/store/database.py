@@ -312,6 +312,10 @@ def _refuse_network(path: Path) -> None:
 
 def _make_folder(folder: Path) -> None:
     try:
+        is_new = not folder.exists()
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if is_new:
+            with _private_files():
+                (folder / ".gitignore").write_text("*\n", encoding="ascii")  # a queue is no source
     except OSError as error:
         raise DatabaseUnavailable(f"cannot make the folder `{folder}`: {error.strerror}", hint=ELSEWHERE) from error

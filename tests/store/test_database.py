@@ -26,8 +26,19 @@ def test_the_database_is_readable_by_its_owner_only(path):
         enqueue(store)
         modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()}
 
-    assert modes == {"queue.db": 0o600, "queue.db-wal": 0o600, "queue.db-shm": 0o600}
+    assert modes == dict.fromkeys(("queue.db", "queue.db-wal", "queue.db-shm", ".gitignore"), 0o600)
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+
+
+def test_a_folder_that_is_made_for_a_queue_stays_out_of_git(path):
+    with Store(path):
+        pass
+    present = path.parent.parent / "queue.db"
+    with Store(present):
+        pass
+
+    assert (path.parent / ".gitignore").read_text() == "*\n"
+    assert not (present.parent / ".gitignore").exists()
 
 
 def test_reading_a_queue_that_does_not_exist_finds_it_empty_and_does_not_make_it(path):
