@@ -22,7 +22,7 @@ from queuectl.job import Attempt, Run
 from queuectl.journal import attempt_in, is_record, read_journals
 from queuectl.line import KIND, Line, end_forkserver
 from queuectl.outcome import Exited, Released
-from queuectl.process import NOT_EXECUTABLE, ORPHAN_GRACE, Interrupt
+from queuectl.process import NOT_EXECUTABLE, ORPHAN_GRACE, ORPHAN_PATIENCE, Interrupt
 from queuectl.records import pack_run, unpack_run
 from queuectl.spool import Spool
 from queuectl.worker import LARGEST_MESSAGE
@@ -143,7 +143,7 @@ class LocalPool:
         for line in lines:
             self._selector.unregister(line)
             line.hang_up()
-        deadline = time.monotonic() + ORPHAN_GRACE + _ENDS_WITHIN
+        deadline = time.monotonic() + ORPHAN_PATIENCE + ORPHAN_GRACE + _ENDS_WITHIN
         for line in lines:
             line.wait(deadline)
         # In a thread, since a forkserver that hangs does not say that its workers have ended.

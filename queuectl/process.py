@@ -28,8 +28,10 @@ _LONGEST_NAME: Final = 200  # as it is told
 _CHUNK = 65536
 _LONGEST_WAIT = 3600.0  # poll takes no more than 24 days
 _LAST_WORDS = 16  # chunks that are still read when the command has ended: a child may write for ever
-ORPHAN_GRACE: Final = 1.5
-"""The seconds that a job has to end after its runner died."""
+ORPHAN_PATIENCE: Final = 0.5
+"""The seconds that a job goes on undisturbed after its runner died: most jobs are short."""
+ORPHAN_GRACE: Final = 1.0
+"""The seconds that it then has from SIGTERM to SIGKILL, if it may have so many."""
 _DEFAULTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE, signal.SIGQUIT, signal.SIGXFSZ)
 
 
@@ -95,7 +97,10 @@ class ProcessTree:
         self._pid = self._spawn(environment, lock, [writing for _, writing in ends])
         failpoint.reach("command-spawned")
         self._exit = _exit_notice(self._pid)
-        self._end_at = None if run.spec.timeout is None else time.monotonic() + run.spec.timeout
+        self._end_at: float | None = None
+        self._overdue: Outcome | None = None  # what it is if it has not ended by then
+        if run.spec.timeout is not None:
+            self._end_at, self._overdue = time.monotonic() + run.spec.timeout, TimedOut(run.spec.timeout)
         self._poll = select.poll()
         for descriptor in (*self._streams, self._exit):
             self._poll.register(descriptor, select.POLLIN)
@@ -107,8 +112,8 @@ class ProcessTree:
         while not self._turn(self._next_deadline()):
             now = time.monotonic()
             if self._end_at is not None and now >= self._end_at and self._ending is None:
-                assert self._run.spec.timeout is not None
-                self._end(TimedOut(self._run.spec.timeout))
+                assert self._overdue is not None
+                self._end(self._overdue)
             if self._kill_at is not None and now >= self._kill_at:
                 self._signal(signal.SIGKILL)
                 self._kill_at = now + 1.0
@@ -167,7 +172,7 @@ class ProcessTree:
                 self._read(descriptor, chunks=1)
             elif descriptor == self._exit:
                 ended = True
-            else:
+            elif not ended:  # else it is too late for an interrupt, whoever came first: the command has ended by itself
                 self._listen()
         return ended
 
@@ -181,8 +186,7 @@ class ProcessTree:
         message = self._line.recv(256).decode()
         if not message:
             self._poll.unregister(self._line)
-            self._grace = min(self._grace, ORPHAN_GRACE)
-            self._end(Lost("the runner died"))
+            self._orphaned()
             return
         interrupt, _, execution = message.partition(" ")
         if execution != self._run.execution:  # it ended before this came
@@ -190,6 +194,16 @@ class ProcessTree:
         if interrupt == Interrupt.KILL:
             self._grace = 0
         self._end(Cancelled() if interrupt == Interrupt.CANCEL else Released())
+
+    def _orphaned(self) -> None:
+        """Bound what the command may still take: its run is needed elsewhere."""
+        self._grace = min(self._grace, ORPHAN_GRACE)
+        if self._ending is not None:
+            self._end(self._ending)
+            return
+        end_at = time.monotonic() + ORPHAN_PATIENCE
+        if self._end_at is None or end_at < self._end_at:
+            self._end_at, self._overdue = end_at, Lost("the runner died")
 
     def _end(self, outcome: Outcome) -> None:
         """Begin to end the tree: ask now, insist when the grace period is over."""

@@ -9,11 +9,11 @@ from queuectl import failpoint, presence
 from queuectl.aftermath import account_of
 from queuectl.job import Attempt, Run
 from queuectl.journal import read_journals
-from queuectl.process import ORPHAN_GRACE
+from queuectl.process import ORPHAN_GRACE, ORPHAN_PATIENCE
 from queuectl.spool import Spool
 from queuectl.store import Store
 
-_WORKER_NEEDS: Final = ORPHAN_GRACE + 0.5
+_WORKER_NEEDS: Final = ORPHAN_PATIENCE + ORPHAN_GRACE + 0.5
 
 
 class Rescuer:

@@ -131,6 +131,19 @@ def test_an_attempt_that_ended_while_its_runner_was_dying_is_not_run_again(scene
     assert (scene.show("x"), scene.outcomes("x"), scene.times("x", "began")) == (("completed", 1), ["exited"], 1)
 
 
+def test_a_job_that_ends_by_itself_right_after_its_runner_died_is_not_run_again(scene):
+    scene.job("x", "runner=$(ps -o ppid= $(ps -o ppid= $PPID)); while [ -d /proc/$((runner)) ]; do :; done")
+    runner = scene.runner()
+    scene.began("x")
+    scene.runner("--workers", "1")
+
+    runner.kill()
+    runner.wait()
+
+    scene.becomes("x", "completed")
+    assert (scene.outcomes("x"), scene.times("x", "began")) == (["exited"], 1)
+
+
 def test_without_retries_a_run_whose_worker_was_killed_does_not_run_twice(scene):
     scene.job("x", "sleep 300", "--retries", "0")
     scene.runner()
