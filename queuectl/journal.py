@@ -132,7 +132,7 @@ def attempt_in(line: bytes) -> Attempt | None:
     """Return the attempt that a line tells of; None if only part of it is there."""
     try:
         return attempt_of(json.loads(line.decode()))
-    except (ValueError, KeyError):
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return None
 
 
@@ -149,7 +149,7 @@ def is_record(line: bytes) -> bool:
 def number_in(line: bytes, word: str) -> int | None:
     """Return the number of a line such as ``worker 12``; None if it begins with another word."""
     found, _, number = line.decode(errors="replace").partition(" ")
-    return int(number) if found == word and number.isdigit() else None
+    return int(number) if found == word and number.isascii() and number.isdigit() and len(number) < 20 else None
 
 
 def _read(path: str) -> dict[str, Entry]:
@@ -161,9 +161,12 @@ def _read(path: str) -> dict[str, Entry]:
     last = ""
     for line in lines[1:-1]:  # what follows the last line break is not whole
         if is_record(line):
-            found[last] = attempt_in(line)
+            attempt = attempt_in(line)
+            # Where a machine that stopped left a hole, a record may follow another execution's name.
+            if attempt is not None and last.endswith(f".{attempt.lease}"):
+                found[last] = attempt
         elif is_execution(line):
-            last = line.decode()
+            last = line.decode(errors="replace")
             found[last] = None
     worker = number_in(lines[0], "worker") or 0
     return {

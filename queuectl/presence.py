@@ -1,14 +1,20 @@
 """A runner's proof of life, and the bell at its door.
 
-The kernel holds the lock exactly as long as the runner lives; the pipe wakes it when there is something new.
+The kernel holds the lock exactly as long as the runner lives; the pipe wakes it when there is something new. The locked
+file names the boot of the machine in which the runner lives: what is not synced does not outlast that.
 """
 
 import contextlib
 import os
+import subprocess
+import sys
 from pathlib import Path
+from typing import Final
 
 from queuectl import fence
 from queuectl.spool import NEWS, STOP, Spool, ring
+
+_BOOT_ID: Final = "/proc/sys/kernel/random/boot_id"
 
 
 class Presence:
@@ -18,6 +24,9 @@ class Presence:
         self._paths = (spool.runner_lock(runner), spool.wake(runner))
         # Both may be left by a runner that was killed before its number was committed.
         self._lock = fence.hold(self._paths[0])
+        os.ftruncate(self._lock, 0)
+        with contextlib.suppress(OSError):  # a full disk: rescuers then believe no journal that says nothing
+            os.write(self._lock, _boot().encode())
         fence.forget(self._paths[1])
         os.mkfifo(self._paths[1], 0o600)
         # Opened for writing too, so that it never reads as closed.
@@ -40,9 +49,7 @@ class Presence:
             return b""
 
     def close(self) -> None:
-        """Leave no trace but the journals of attempts that are not stored."""
-        for path in self._paths:
-            fence.forget(path)
+        """Stop living; the files stay for whoever sees to what is not stored."""
         os.close(self._bell)
         os.close(self._lock)
 
@@ -67,7 +74,23 @@ def ask_to_stop(spool: Spool, runner: int) -> bool:
     return ring(spool.wake(runner), STOP)
 
 
+def is_of_this_boot(spool: Spool, runner: int) -> bool:
+    """Whether the machine has run without a break since the runner registered; False if nothing tells."""
+    try:
+        return Path(spool.runner_lock(runner)).read_text() == _boot()
+    except OSError:
+        return False
+
+
 def forget(spool: Spool, runner: int) -> None:
     """Remove what is left of a runner all of whose attempts are stored."""
     for path in (*spool.journals(runner), spool.runner_lock(runner), spool.wake(runner)):
         fence.forget(path)
+
+
+def _boot() -> str:
+    """Return the name of this boot of the machine."""
+    if sys.platform == "darwin":
+        asked = subprocess.run(["sysctl", "-n", "kern.bootsessionuuid"], capture_output=True, text=True, check=False)
+        return asked.stdout.strip()
+    return Path(_BOOT_ID).read_text().strip()

@@ -119,6 +119,7 @@ def _outcome_of(record: Mapping[str, Any]) -> Outcome:
             return Cancelled()
         case "lost":
             return Lost(record["detail"])
-        case kind:
-            assert kind == "released", kind
+        case "released":
             return Released(began=record["detail"] != _NOT_BEGUN)
+        case kind:
+            raise ValueError(f"no outcome is called {kind}")

@@ -6,13 +6,14 @@ from datetime import datetime
 from typing import Final
 
 from queuectl import failpoint, presence
-from queuectl.aftermath import account_of
+from queuectl.aftermath import account_of, lost
 from queuectl.job import Attempt, Run
 from queuectl.journal import read_journals
 from queuectl.process import ORPHAN_GRACE, ORPHAN_PATIENCE
 from queuectl.spool import Spool
 from queuectl.store import Store
 
+_RESTARTED: Final = "the machine was restarted"
 _WORKER_NEEDS: Final = ORPHAN_PATIENCE + ORPHAN_GRACE + 0.5
 
 
@@ -35,15 +36,22 @@ class Rescuer:
             found = self._found_dead.setdefault(dead, time.monotonic())
             # Read only now that the runner is dead: a worker that has not begun by now finds its line closed.
             journals = read_journals(self._spool.journals(dead))
+            has_restarted = not presence.is_of_this_boot(self._spool, dead)
             for run in self._store.processing_runs(dead):
                 failpoint.reach("rescue-before-fence")
-                attempt = account_of(
-                    run,
-                    journals.get(run.execution),
-                    self._spool,
-                    "its runner died",
-                    spare_worker=time.monotonic() < found + _WORKER_NEEDS,
-                )
+                entry = journals.get(run.execution)
+                attempt: Attempt | None
+                if has_restarted and entry is None:
+                    # Claims are synced and journals are not: a journal that was lost with the machine proves nothing.
+                    attempt = lost(run, _RESTARTED)
+                else:
+                    attempt = account_of(
+                        run,
+                        entry,
+                        self._spool,
+                        _RESTARTED if has_restarted else "its runner died",
+                        spare_worker=time.monotonic() < found + _WORKER_NEEDS,
+                    )
                 failpoint.reach("rescue-fenced")
                 if attempt is not None:
                     yield run, attempt

@@ -1,0 +1,73 @@
+"""The journal on a real file, also one that a machine left behind which stopped while it was written."""
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from queuectl.journal import Journal, read_journals
+from queuectl.outcome import Exited
+from tests.support.factories import make_attempt, make_run
+
+_RUNS = [make_run(number=number, lease=10 * number) for number in range(1, 40)]
+_ATTEMPTS = {run.execution: make_attempt(run, Exited(run.number % 3)) for run in _RUNS}
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """What a worker writes that begins one execution more than it ends."""
+    journal = Journal(str(tmp_path_factory.mktemp("running") / "1.1"))
+    for run in _RUNS:
+        lock = journal.begin(run.execution)
+        journal.end(lock, _ATTEMPTS[run.execution])
+        os.close(lock)
+    os.close(journal.begin("99.990"))
+    return Path(journal.path).read_bytes()
+
+
+@pytest.fixture(scope="module")
+def read(tmp_path_factory):
+    """Return what a journal of these bytes says."""
+    path = tmp_path_factory.mktemp("running") / "1.1.1"
+
+    def found(data):
+        path.write_bytes(data)
+        return read_journals([str(path)])
+
+    return found
+
+
+def test_a_journal_says_what_began_and_how_it_ended(written, read):
+    found = read(written)
+
+    assert {execution: entry.attempt for execution, entry in found.items()} == _ATTEMPTS | {"99.990": None}
+    assert [execution for execution, entry in found.items() if entry.is_last] == ["99.990"]
+    assert {entry.worker for entry in found.values()} == {os.getpid()}
+
+
+@given(begin=st.integers(0, 12_000), length=st.integers(0, 12_000))
+def test_a_hole_in_a_journal_hides_attempts_and_swaps_none(written, read, begin, length):
+    hole = written[:begin] + bytes(len(written[begin : begin + length])) + written[begin + length :]
+
+    for execution, entry in read(hole).items():
+        assert entry.attempt is None or entry.attempt == _ATTEMPTS[execution]
+
+
+@given(begin=st.integers(0, 12_000), rubbish=st.binary(max_size=400))
+def test_a_damaged_journal_is_read_as_far_as_it_can_be(written, read, begin, rubbish):
+    read(written[:begin] + rubbish + written[begin + len(rubbish) :])
+
+
+@given(st.binary(max_size=1000))
+def test_any_file_can_be_read_as_a_journal(read, data):
+    read(data)
+
+
+@pytest.mark.parametrize(
+    "record",
+    [b"{}", b'{"lease":990}', b'{"outcome":"melted"}', b'{"lease":[]}', b"{" * 50_000, b'{"a":' * 20_000],
+)
+def test_a_record_that_makes_no_sense_is_none(read, record):
+    assert read(b"worker 1\n99.990\n" + record + b"\n")["99.990"].attempt is None
