@@ -26,7 +26,14 @@ from queuectl.worker import LARGEST_MESSAGE, serve
 # Messages keep their bounds. macOS has no SOCK_SEQPACKET for local sockets; its datagrams serve as well.
 KIND: Final = socket.SOCK_SEQPACKET if sys.platform != "darwin" else socket.SOCK_DGRAM
 _ANSWERS_WITHIN: Final = 5.0  # seconds beyond what an attempt may take to end
+_FILES: Final = 32
+_FILES_EACH: Final = 10  # a socket, and what a ProcessPoolExecutor needs
 _GENTLE: Final = (Interrupt.CANCEL, Interrupt.RELEASE)
+
+
+def files_needed(workers: int) -> int:
+    """Return how many files a runner with so many workers may have to have open at a time."""
+    return _FILES + workers * _FILES_EACH
 
 
 class Line:

@@ -2,6 +2,7 @@
 
 import os
 import random
+import resource
 import selectors
 import signal
 import socket
@@ -14,8 +15,9 @@ from typing import Final, Protocol
 
 from queuectl import clock, failpoint
 from queuectl.clockwork import Clockwork
-from queuectl.errors import DatabaseBusy, DatabaseUnavailable
+from queuectl.errors import DatabaseBusy, DatabaseUnavailable, UsageError
 from queuectl.job import Run
+from queuectl.line import files_needed
 from queuectl.pool import LocalPool
 from queuectl.presence import Presence, forget
 from queuectl.process import Interrupt
@@ -109,6 +111,7 @@ class MainLoop:
     def _started(
         self,
     ) -> Iterator[tuple[Runner, LocalPool, Presence, Clockwork, selectors.BaseSelector]]:
+        _refuse_few_files(self._size)
         spool = Spool(str(self._store.path))
         spool.prepare()
         with ExitStack() as stack:
@@ -190,3 +193,13 @@ class MainLoop:
             waits.append(self._release_at - time.monotonic())
         waits += [wait for wait in (pool.patience(), self._audience.refresh_seconds) if wait is not None]
         return max(min(waits), 0)
+
+
+def _refuse_few_files(workers: int) -> None:
+    """Raise UsageError if so many workers cannot be had: better now than one by one, when the first has work."""
+    allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if allowed != resource.RLIM_INFINITY and allowed < files_needed(workers):
+        raise UsageError(
+            f"{workers} workers need up to {files_needed(workers)} open files; this process may have {allowed}",
+            hint="raise `ulimit -n`, or take fewer `--workers`",
+        )

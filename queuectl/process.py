@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from resource import struct_rusage
 
 # Out of the way of what shells and scripts use.
-_LOCK_DESCRIPTOR: Final = min(219, os.sysconf("SC_OPEN_MAX") - 1)
+_LOCK_DESCRIPTOR: Final = min(219, os.sysconf("SC_OPEN_MAX") - 1) if os.sysconf("SC_OPEN_MAX") > 0 else 219
 NOT_EXECUTABLE, _NOT_FOUND = 126, 127  # as a shell says it
 _PR_SET_CHILD_SUBREAPER: Final = 36
 _LONGEST_NAME: Final = 200  # as it is told

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from queuectl.line import files_needed
 from tests.acceptance.conftest import COMMAND
 from tests.faults.conftest import state_of
 from tests.support.waiting import eventually
@@ -111,13 +112,41 @@ def test_a_job_that_asks_at_the_terminal_is_refused_and_does_not_hang(scene):
     assert output(scene, "x") == "no terminal\n"
 
 
-def test_jobs_start_where_few_files_may_be_open(scene):
+def run_with_files(scene, count, *options):
+    """Run a drain that may have so many files open."""
+    few = ["sh", "-c", f'ulimit -n {count} && exec "$@"', "sh", COMMAND, "run", "--drain", *options]
+    return subprocess.run(
+        few, env=scene.queuectl.environ, cwd=scene.queuectl.folder, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.parametrize("count", [100, 219, 220])
+def test_jobs_start_where_few_files_may_be_open(scene, count):
     scene.job("x", "true")
 
-    few = ["sh", "-c", 'ulimit -n 100 && exec "$@"', "sh", COMMAND, "run", "--drain"]
-    subprocess.run(few, env=scene.queuectl.environ, cwd=scene.queuectl.folder, stdout=subprocess.DEVNULL, check=True)
+    assert run_with_files(scene, count).returncode == 0
 
-    assert scene.show("x") == ("completed", 1)
+    assert (scene.show("x"), scene.left()) == (("completed", 1), [])
+
+
+def test_as_many_workers_as_files_allow_all_start(scene):
+    scene.queuectl("enqueue", "-", input="sleep 0.2\n" * 24)
+
+    done = run_with_files(scene, files_needed(12), "--workers", "12")
+
+    assert (done.returncode, done.stderr, scene.counts()) == (0, "", {"completed": 24})
+
+
+def test_more_workers_than_files_allow_are_refused_in_a_sentence(scene):
+    done = run_with_files(scene, 100, "--workers", "30")
+
+    assert (done.returncode, done.stderr) == (
+        64,
+        (
+            "error: 30 workers need up to 332 open files; this process may have 100\n\n"
+            "hint: raise `ulimit -n`, or take fewer `--workers`\n"
+        ),
+    )
 
 
 def test_bytes_that_are_no_text_are_kept_and_harm_no_reader(scene):
@@ -143,7 +172,7 @@ def test_a_line_of_ten_megabytes_is_kept_whole(scene):
 def test_a_flood_of_output_costs_neither_memory_nor_disk(scene, tmp_path):
     go = tmp_path / "go"
     scene.queuectl.environ = {**scene.queuectl.environ, "QUEUECTL_OUTPUT_LIMIT": "1MiB"}
-    scene.job("x", f"head -c 300M /dev/zero; touch {go}.there; while [ ! -e {go} ]; do sleep 0.02; done")
+    scene.job("x", f"head -c 1G /dev/zero; touch {go}.there; while [ ! -e {go} ]; do sleep 0.02; done")
     runner = scene.runner("--workers", "1")
     worker, _ = scene.began("x")
     eventually(Path(f"{go}.there").exists)
@@ -153,7 +182,7 @@ def test_a_flood_of_output_costs_neither_memory_nor_disk(scene, tmp_path):
     scene.becomes("x", "completed")
 
     kept = sum(path.stat().st_size for path in Path(f"{scene.database}.d/output").rglob("*.*"))
-    assert scene.queuectl.json("show", "x")["attempts_made"][0]["stdout_bytes"] == 300 * _MIB
+    assert scene.queuectl.json("show", "x")["attempts_made"][0]["stdout_bytes"] == 1024 * _MIB
     assert kept <= _MIB + 8
     assert memory["worker"] < 60 * _MIB
     assert memory["runner"] < 100 * _MIB
