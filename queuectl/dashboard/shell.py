@@ -14,6 +14,10 @@ PAGES: Final = {
     "Overview": ":material/monitor_heart:",
     "Runs": ":material/list_alt:",
     "Run": ":material/description:",
+    "Jobs": ":material/work:",
+    "Schedule": ":material/calendar_month:",
+    "DLQ": ":material/skull:",
+    "Applies": ":material/published_with_changes:",
 }
 HIDDEN: Final = {"Run"}
 

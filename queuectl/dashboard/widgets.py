@@ -8,12 +8,15 @@ import streamlit as st
 
 from queuectl import clock
 from queuectl.dashboard.session import shown
-from queuectl.dashboard.words import SIGNS, quoted
+from queuectl.dashboard.words import SIGNS, exact, quoted
 from queuectl.errors import DatabaseBusy, QueuectlError
-from queuectl.job import State
+from queuectl.job import JobSpec, State
 from queuectl.store import Store
 from queuectl.visible import visible
+from queuectl.why import Answer
 
+AT: Final = st.column_config.TextColumn(width=170)
+FACT: Final = st.column_config.TextColumn(width=640)
 Facts = TypeVar("Facts")
 Row = Mapping[str, Any]
 
@@ -97,7 +100,11 @@ def page(name: str) -> Any:
 
 
 def table(rows: Sequence[Row], columns: Mapping[str, Any], *, key: str, alt: str, rows_high: int | None = None) -> None:
-    """Show rows under the columns that are named, in their order; not meant for none at all."""
+    """Show rows under the columns that are named, in their order, but for those without a word in any row.
+
+    Not meant for no rows at all.
+    """
+    columns = {name: column for name, column in columns.items() if any(row[name] != "" for row in rows)}
     st.dataframe(
         {name: [row[name] for row in rows] for name in columns},
         column_config={name: column for name, column in columns.items() if column is not None},
@@ -124,3 +131,32 @@ def nothing_yet() -> None:
     """Show how a queue is filled."""
     st.info("Nothing was declared or queued yet. To begin:", icon=":material/inbox:", title="The queue is empty")
     st.code("queuectl apply manifests/\nqueuectl enqueue -- echo hello\nqueuectl run", language="shell")
+
+
+def caption(text: str) -> None:
+    """Show the name of a chart."""
+    st.markdown(f"**{text}**")
+
+
+def answer(found: Answer, *, key: str) -> None:
+    """Show why something is as it is: the conclusion, and the dated facts that lead to it."""
+    st.markdown(sentence(f"{found.conclusion}."))
+    if found.facts:
+        rows = [{"At": exact(each.at), "What": str(each.kind), "Fact": visible(each.sentence)} for each in found.facts]
+        table(
+            rows, {"At": AT, "What": None, "Fact": FACT}, key=key, alt="The facts, in the order of time", rows_high=10
+        )
+
+
+def spec(found: JobSpec) -> None:
+    """Show what is executed; of the environment only the names, for the values may be secrets."""
+    caption("Command")
+    st.code(visible(found.line, keep="\n\t"), language=None, wrap_lines=True)
+    rest = {key: value for key, value in found.to_dict().items() if key not in ("command", "env")}
+    if found.env:
+        rest["env"] = ", ".join(sorted(found.env)) + " (values are not shown)"
+    if rest:
+        caption("What differs from the defaults")
+        width = max(map(len, rest))
+        lines = (f"{key:<{width}}  {visible(str(value))}" for key, value in rest.items())
+        st.code("\n".join(lines), language=None, wrap_lines=True)

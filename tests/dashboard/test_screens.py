@@ -11,9 +11,9 @@ from queuectl.job import NewRun, State
 from queuectl.outcome import Exited
 from queuectl.store import Store
 from tests.support.factories import NOW, make_job, make_spec
-from tests.support.queue import claim, declare, enqueue, finish
+from tests.support.queue import AUTHOR, claim, declare, enqueue, finish
 
-PAGES = ["overview", "runs"]
+PAGES = ["overview", "runs", "jobs", "schedule", "dlq", "applies"]
 
 
 def open_page(name="overview", **query):
@@ -176,6 +176,85 @@ def test_looking_writes_nothing(store, path):
     open_page("run", id=run.id)
 
     assert (path.read_bytes(), store._execute("PRAGMA data_version")) == before
+
+
+def test_the_jobs_show_how_each_has_fared(store, time):
+    declare(store, make_job("backup", schedule="@every 1h"), make_job("report", retries=0))
+    finish(store, claim(store), Exited(3))
+    time.advance(seconds=30)
+
+    [rows] = tables(open_page("jobs"))
+
+    assert [(row["Job"], row["Lately"]) for row in rows] == [("nightly/report", "✕"), ("nightly/backup", "-")]
+    assert rows[0]["Success"] == 0
+    assert rows[1]["Next slot"] == "in 59m 30s"
+
+
+def test_a_job_tells_why_it_did_or_did_not_run(store):
+    declare(store, make_job("report", retries=0))
+    finish(store, claim(store), Exited(3))
+
+    app = open_page("jobs", job="nightly/report")
+
+    assert "exit code 3" in texts(app).replace("\\", "")
+    assert "no job" in texts(open_page("jobs", job="nightly/repot"))
+
+
+def test_a_paused_job_is_shown_as_paused(store):
+    declare(store, make_job("backup", schedule="@every 1h"), make_job("other", schedule="@every 2h"))
+    store.pause("nightly/backup", until=None, reason="<b>holiday</b>", author=AUTHOR, now=NOW)
+
+    standing = {row["Job"]: row["Standing"] for row in tables(open_page("jobs"))[0]}
+
+    assert standing == {"nightly/backup": "paused", "nightly/other": ""}
+    assert "`<b>holiday</b>`" in texts(open_page("schedule"))
+    assert "`<b>holiday</b>`" in texts(open_page())
+
+
+def test_the_schedule_names_the_minute_in_which_most_begin(store):
+    declare(
+        store,
+        make_job("a", schedule="0 6 * * *"),
+        make_job("b", schedule="0 6 * * *"),
+        make_job("c", schedule="0 7 * * *"),
+    )
+
+    app = open_page("schedule")
+
+    assert "**Worst minute:** 06:00 UTC, 2 runs begin: `nightly/a`, `nightly/b`." in texts(app)
+    assert [(row["Job"], row["In 24 h"]) for row in tables(app)[0]] == [
+        ("nightly/a", 1),
+        ("nightly/b", 1),
+        ("nightly/c", 1),
+    ]
+
+
+def test_the_dead_are_grouped_by_job_and_reason(store):
+    for command in ("false", "false", "true"):
+        dead(store, command=command)
+    declare(store, make_job("report", retries=0))
+    finish(store, claim(store), Exited(7))
+
+    said = texts(open_page("dlq"))
+
+    assert "**4 dead runs** of 2 kinds" in said
+    assert "`nightly/report` `exit code 7`" in said
+    assert "`queued by hand` `exit code 3`" in said
+
+
+def test_an_apply_shows_who_changed_what_from_which_commit(store):
+    declare(store, make_job("report", command="old"))
+    declare(store, make_job("report", command="new <img>"))
+
+    [rows] = tables(open_page("applies"))
+    app = open_page("applies", number="2")
+
+    assert [(row["By"], row["Commit"], row["Created"], row["Changed"]) for row in rows] == [
+        ("ada@atlas", "c0ffee", 0, 1),
+        ("ada@atlas", "c0ffee", 1, 0),
+    ]
+    assert app.code[0].value == "~ nightly/report\n-     command = 'old'\n+     command = 'new <img>'"
+    assert "There is no apply" in texts(open_page("applies", number="<b>9"))
 
 
 HOSTILE = "<img src=x onerror=alert(1)> **bold** $x$ :red[red] :smile: `tick` \x1b[31m\u202e"

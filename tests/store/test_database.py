@@ -271,6 +271,9 @@ HOT = {
     "interventions_of": ("interventions_of_run",),
     "runner_lives": ("runners_ended", "runners_started", "runners_running", "runs_processing", "PRIMARY KEY"),
     "silences_of": ("silences_of_runner",),
+    "due_count": ("runs_waiting",),
+    "latest_results": ("runs_of_job",),
+    "newest_number": ("runs",),
 }
 
 

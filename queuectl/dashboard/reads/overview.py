@@ -1,5 +1,6 @@
 """The overview: whether all is well, what is going on, and what comes next."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -25,6 +26,8 @@ _LATE: Final = timedelta(seconds=60)
 _NEW: Final = timedelta(hours=24)
 _SLOW: Final = 3  # times what is usual
 _FEW: Final = 5
+_LATELY: Final = timedelta(hours=1)
+_STEP: Final = timedelta(minutes=5)
 
 
 class Weight(IntEnum):
@@ -77,10 +80,14 @@ class LiveRunner:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overview:
-    """Everything on the page; ``due`` counts up to MOST_DUE."""
+    """Everything on the page.
+
+    ``due`` counts up to MOST_DUE; ``lately`` how often something came into each state within the last hour.
+    """
 
     now: datetime
     counts: Mapping[State, int]
+    lately: Mapping[State, int]
     has_jobs: bool
     due: int
     oldest_due: datetime | None
@@ -124,6 +131,7 @@ def overview(store: Store, now: datetime) -> Overview:
     return Overview(
         now=now,
         counts=counts,
+        lately=_lately(store, now),
         has_jobs=bool(jobs),
         due=due,
         oldest_due=oldest_due,
@@ -143,6 +151,13 @@ def overview(store: Store, now: datetime) -> Overview:
             )
         ),
     )
+
+
+def _lately(store: Store, now: datetime) -> Mapping[State, int]:
+    found: Counter[State] = Counter()
+    for each in store.metric_series(since=now - _LATELY, step=_STEP):
+        found[each.state] += each.measure.count
+    return found
 
 
 def live_runners(store: Store) -> tuple[LiveRunner, ...]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from queuectl.inquiry import ask_run
 from queuectl.job import Attempt, Run
 from queuectl.outcome import Cancelled, Exited, Outcome, Released
 from queuectl.output import read_end, read_output
@@ -12,6 +13,7 @@ from queuectl.selector import Selector
 from queuectl.spool import Spool
 from queuectl.store import Apply, Store
 from queuectl.visible import visible
+from queuectl.why import Answer
 
 END: Final = 64 << 10
 """So many bytes of an output's end are shown."""
@@ -52,6 +54,7 @@ class OneRun:
     attempts: tuple[Attempt, ...]
     applied: Apply | None
     before: Run | None
+    answer: Answer
 
     @property
     def executions(self) -> list[Execution]:
@@ -79,6 +82,7 @@ def one_run(store: Store, now: datetime, run_id: str) -> OneRun:
         attempts=tuple(store.attempts(run)),
         applied=_applied(store, run),
         before=before[0] if before else None,
+        answer=ask_run(store, run_id, now=now),
     )
 
 

@@ -2,18 +2,17 @@
 
 import streamlit as st
 
-from queuectl.dashboard import widgets
+from queuectl.dashboard import charts, widgets
 from queuectl.dashboard.reads.overview import MOST_DUE, Overview, Remark, Weight, overview
+from queuectl.dashboard.reads.trends import SPANS, Step, trend
 from queuectl.dashboard.words import NONE, counted, duration, exact, quoted, shortened
 from queuectl.durations import ago
 from queuectl.job import State
 from queuectl.views import run_title
 
-_SHOWN = {
-    Weight.FAULT: ("fault", ":material/error:", "red"),
-    Weight.WARNING: ("warning", ":material/warning:", "orange"),
-    Weight.NOTE: ("note", ":material/info:", "gray"),
-}
+_ALERTS = {Weight.FAULT: st.error, Weight.WARNING: st.warning, Weight.NOTE: st.info}
+_ICONS = {Weight.FAULT: ":material/error:", Weight.WARNING: ":material/warning:", Weight.NOTE: ":material/info:"}
+_MOST_REMARKS = 6
 
 
 def body() -> None:
@@ -39,16 +38,16 @@ def body() -> None:
 def _verdict(found: Overview) -> None:
     if not any(remark.weight < Weight.NOTE for remark in found.remarks):
         st.success(f"**All is well.** {_calm(found)}", icon=":material/check_circle:")
-    for remark in found.remarks[:6]:
-        _remark(remark)
-    if len(found.remarks) > 6:
-        st.caption(f"and {len(found.remarks) - 6} more")
+    for place, remark in enumerate(found.remarks[:_MOST_REMARKS]):
+        _remark(remark, place)
+    if len(found.remarks) > _MOST_REMARKS:
+        st.caption(f"and {len(found.remarks) - _MOST_REMARKS} more")
 
 
-def _remark(remark: Remark) -> None:
-    show = {Weight.FAULT: st.error, Weight.WARNING: st.warning, Weight.NOTE: st.info}[remark.weight]
-    word, icon, _ = _SHOWN[remark.weight]
-    show(f"**{word.capitalize()}.** {remark.sentence}", icon=icon)
+def _remark(remark: Remark, place: int) -> None:
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key=f"remark {place}"):
+        _ALERTS[remark.weight](f"**{remark.weight.name.capitalize()}.** {remark.sentence}", icon=_ICONS[remark.weight])
+        st.page_link(widgets.page(remark.page), icon=":material/arrow_forward:", icon_position="right")
 
 
 def _calm(found: Overview) -> str:
@@ -57,23 +56,50 @@ def _calm(found: Overview) -> str:
     return f"{busy}{coming}."
 
 
+def trends(span: str) -> None:
+    """Show how things have gone."""
+    found = widgets.look(lambda store, now: trend(store, now, span))
+    if found is None:
+        return
+    if found.is_flat:
+        st.caption(f"Nothing happened within {span}.")
+        return
+    left, right = st.columns(2, gap="medium")
+    with left:
+        widgets.caption("Completed")
+        chart = charts.counts(found, [State.COMPLETED], lambda step, _: step.completed)
+        charts.draw(chart, key="completed", alt_text="How many runs completed, over time")
+        widgets.caption("Waiting or running")
+        charts.draw(charts.waiting(found), key="waiting", alt_text="How many runs waited or ran, over time")
+    with right:
+        widgets.caption("Failed attempts, dead and cancelled runs" + ("; dashed: applies" if found.applies else ""))
+        chart = charts.counts(found, [State.FAILED, State.DEAD, State.CANCELLED], _went_wrong)
+        charts.draw(chart, key="failed", alt_text="How many attempts failed and runs died or were cancelled, over time")
+        widgets.caption("Seconds waited and taken: the middle, and what 95 in 100 stayed below")
+        charts.draw(charts.times(found), key="times", alt_text="How long runs waited and took, over time")
+
+
+def _went_wrong(step: Step, state: State) -> int:
+    return {State.FAILED: step.failed, State.DEAD: step.dead, State.CANCELLED: step.cancelled}[state]
+
+
 def _tiles(found: Overview) -> None:
-    counts = found.counts
+    counts, lately = found.counts, found.lately
     waits = (found.now - found.oldest_due).total_seconds() if found.oldest_due else None
     due = f"{found.due:,}" if found.due <= MOST_DUE else f"{MOST_DUE:,}+"
-    with st.grid(6, min_column_width=130, key="tiles"):
-        st.metric("Oldest due", duration(waits), border=True, help="How long the run that is due longest has waited.")
-        st.metric("Due now", due, border=True, help="Runs that wait for a free worker.")
-        st.metric(
-            "Processing",
-            f"{found.busy:,} / {found.workers:,}",
-            border=True,
-            help="Attempts under way, of as many as the living runners make at a time.",
-        )
-        waiting = counts[State.PENDING] + counts[State.FAILED]
-        st.metric("Waiting", f"{waiting:,}", border=True, help="Pending, or failed and to be tried again.")
-        st.metric("Completed", f"{counts[State.COMPLETED]:,}", border=True)
-        st.metric("Dead", f"{counts[State.DEAD]:,}", border=True, help="In the dead letter queue: a person has to act.")
+    with st.grid(4, min_column_width=150, key="tiles"):
+        _tile("Oldest due", duration(waits), f"{due} due now", "How long the run that is due longest has waited.")
+        workers = f"of {counted(found.workers, 'worker')}"
+        _tile("Processing", f"{found.busy:,}", workers, "Attempts under way, of as many as the living runners make.")
+        _tile("Pending", f"{counts[State.PENDING]:,}", "wait for their first attempt", "Due, or to be due.")
+        again = f"{lately[State.FAILED]:,} attempts in 1 h"
+        _tile("Failed", f"{counts[State.FAILED]:,}", again, "Wait to be tried again.")
+        for state in (State.COMPLETED, State.DEAD, State.CANCELLED, State.SKIPPED):
+            _tile(state.capitalize(), f"{counts[state]:,}", f"{lately[state]:,} in 1 h", None)
+
+
+def _tile(label: str, value: str, below: str, help_text: str | None) -> None:
+    st.metric(label, value, below, delta_color="off", delta_arrow="off", border=True, help=help_text)
 
 
 def _under_way(found: Overview) -> None:
@@ -162,6 +188,23 @@ def _runners(found: Overview) -> None:
     )
 
 
-if __name__ == "__main__":  # as Streamlit runs a page
+def main() -> None:
+    """Show the page: what is now, and below it, less often, how it has come to that."""
     widgets.title("Overview")
     st.fragment(body, run_every=widgets.every(2), key="overview")()
+    with st.container(horizontal=True, vertical_alignment="center", key="trends head"):
+        st.subheader("Over time", anchor=False)
+        span = st.segmented_control(
+            "Time",
+            list(SPANS),
+            default="6 h",
+            required=True,
+            key="span",
+            bind="query-params",
+            label_visibility="collapsed",
+        )
+    st.fragment(trends, run_every=widgets.every(10), key="trends")(span or "6 h")
+
+
+if __name__ == "__main__":  # as Streamlit runs a page
+    main()

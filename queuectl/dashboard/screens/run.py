@@ -41,18 +41,21 @@ def body(run_id: str) -> None:
     _tiles(found)
     if len(found.attempts) > 1 or found.run.lease is not None:
         charts.draw(charts.time_line(bars(found)), key="time line", alt_text="The waits and attempts of the run")
-    output, attempts, spec, origin = st.tabs(
-        ["Output", "Attempts", "Spec", "Origin"], key="tab", on_change="rerun", bind="query-params"
+    output, why, attempts, spec, origin = st.tabs(
+        ["Output", "Why", "Attempts", "Spec", "Origin"], key="tab", on_change="rerun", bind="query-params"
     )
     if output.open:
         with output:
             _output(found)
+    if why.open:
+        with why:
+            widgets.answer(found.answer, key="facts")
     if attempts.open:
         with attempts:
             _attempts(found)
     if spec.open:
         with spec:
-            _spec(found)
+            widgets.spec(found.run.spec)
     if origin.open:
         with origin:
             _origin(found)
@@ -139,20 +142,6 @@ def _attempts(found: OneRun) -> None:
         alt="The attempts that have ended, the latest first",
         rows_high=12,
     )
-
-
-def _spec(found: OneRun) -> None:
-    spec = found.run.spec
-    st.caption("Command")
-    st.code(visible(spec.line, keep="\n\t"), language=None, wrap_lines=True)
-    rest = {key: value for key, value in spec.to_dict().items() if key not in ("command", "env")}
-    if spec.env:
-        rest["env"] = ", ".join(sorted(spec.env)) + " (values are not shown)"
-    if rest:
-        st.caption("What differs from the defaults")
-        width = max(map(len, rest))
-        lines = (f"{key:<{width}}  {visible(str(value))}" for key, value in rest.items())
-        st.code("\n".join(lines), language=None, wrap_lines=True)
 
 
 def _origin(found: OneRun) -> None:
