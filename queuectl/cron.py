@@ -30,6 +30,7 @@ _WEEKDAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 _LONGEST_MONTHS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 _MOST_CHARACTERS = 500
 _TEST_THE_DATE = "name more days than needed, and let the command test the date"
+_EVERY_DAY = "* * *"
 _SECOND, _DAY = timedelta(seconds=1), timedelta(days=1)
 
 
@@ -146,12 +147,20 @@ class Cron:
 
     def _days(self, low: datetime, high: datetime) -> Iterator[tuple[datetime, int, int]]:
         """Yield each midnight of a day that matches, and which of the times of this day lie in the range."""
-        from cronsim import CronSim
-
-        for midnight in CronSim(f"0 0 {self.days}", datetime.combine(low, time(), UTC) - _SECOND):
+        for midnight in self._midnights(datetime.combine(low, time(), UTC)):
             if midnight >= high:
                 return
             yield midnight, bisect_left(self.times, low - midnight), bisect_left(self.times, high - midnight)
+
+    def _midnights(self, first: datetime) -> Iterator[datetime]:
+        """Yield the midnights from the first on, without end, of the days that match."""
+        if self.days == _EVERY_DAY:  # most schedules: no search
+            while True:
+                yield first
+                first += _DAY
+        from cronsim import CronSim
+
+        yield from CronSim(f"0 0 {self.days}", first - _SECOND)
 
     def _uneven_steps(self) -> Iterator[str]:
         for place, field in enumerate(self.fields):
