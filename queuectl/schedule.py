@@ -48,6 +48,36 @@ class Explanation:
     slots: tuple[datetime, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClockChange:
+    """What a schedule does when the clocks of its zone change at an instant, from one offset to another.
+
+    ``times`` are the local times it names that the clocks skip, or show twice.
+    """
+
+    at: datetime
+    zone: str
+    before: timedelta
+    later: timedelta
+    times: tuple[datetime, ...]
+    fate: Literal["made up", "left out", "once", "twice"]
+
+    def __str__(self) -> str:
+        low, high = sorted((self.at + self.before, self.at + self.later))
+        way = f"go from {low:%H:%M} to {high:%H:%M}"
+        if self.later < self.before:
+            way = f"go back from {high:%H:%M} to {low:%H:%M}"
+        fate = {
+            "made up": f"runs at {high:%H:%M}",
+            "left out": "does not run",
+            "once": "runs once, the first time",
+            "twice": "runs both times",
+        }[self.fate]
+        times = [f"{local:%H:%M}" for local in self.times]
+        due = ", ".join(times if len(times) <= 3 else [*times[:2], f"… {times[-1]}"])
+        return f"on {low:%Y-%m-%d} the clocks of {self.zone} {way}: what is due at {due} {fate}"
+
+
 @dataclass(frozen=True, slots=True)
 class Schedule:
     """An expression as written, the zone of its times, and what it means: cron's fields, or an interval."""
@@ -103,6 +133,15 @@ class Schedule:
             slots=tuple(slots),
         )
 
+    def clock_changes(self, after: datetime, until: datetime) -> Iterator[ClockChange]:
+        """Yield the changes of the clocks after one instant, up to another, that matter to this schedule."""
+        if not isinstance(self.meaning, Cron):
+            return
+        for year in range(after.year, until.year + 1):
+            for change, before, later in _changes(self.zone, year):
+                if after < change <= until and (found := self._at_change(change, before, later)):
+                    yield found
+
     def warnings(self, *, now: datetime, timeout: float | None) -> list[str]:
         """Return what is likely not meant, a sentence each: surprising fields, changing clocks, too long a time-out."""
         found = self.meaning.remarks() + self._clock_warnings(now) if isinstance(self.meaning, Cron) else []
@@ -123,29 +162,26 @@ class Schedule:
     def _clock_warnings(self, now: datetime) -> list[str]:
         """Return what happens the first time that the clocks skip a time of this schedule, and show one twice."""
         found: dict[bool, str] = {}
-        for year in range(now.year, now.year + YEARS_AHEAD + 1):
-            for change, before, later in _changes(self.zone, year):
-                is_gap = later > before
-                if change > now and is_gap not in found and (text := self._at_change(change, before, later)):
-                    found[is_gap] = text
+        for change in self.clock_changes(now, datetime(now.year + YEARS_AHEAD + 1, 1, 1, tzinfo=UTC)):
+            found.setdefault(change.later > change.before, str(change))
+            if len(found) == 2:
+                break
         return list(found.values())
 
-    def _at_change(self, change: datetime, before: timedelta, later: timedelta) -> str | None:
+    def _at_change(self, change: datetime, before: timedelta, later: timedelta) -> ClockChange | None:
         """Return what happens at one change of the clocks; None if it is nothing to speak of."""
         cron = self.meaning
         assert isinstance(cron, Cron)
         low, high = sorted((change + before, change + later))
-        times = [f"{local:%H:%M}" for local in cron.local_times(low, high)]
+        times = tuple(cron.local_times(low, high))
         if not times or (cron.follows_elapsed_time and cron.is_even_after(later - before)):
             return None
+        fate: Literal["made up", "left out", "once", "twice"]
         if later > before:
-            way = f"go from {low:%H:%M} to {high:%H:%M}"
-            fate = f"runs at {high:%H:%M}" if _is_made_up(cron, later - before) else "does not run"
+            fate = "made up" if _is_made_up(cron, later - before) else "left out"
         else:
-            way = f"go back from {high:%H:%M} to {low:%H:%M}"
-            fate = "runs once, the first time" if _is_held_back(cron, before - later) else "runs both times"
-        due = ", ".join(times if len(times) <= 3 else [*times[:2], f"… {times[-1]}"])
-        return f"on {low:%Y-%m-%d} the clocks of {self.zone} {way}: what is due at {due} {fate}"
+            fate = "once" if _is_held_back(cron, before - later) else "twice"
+        return ClockChange(at=change, zone=self.zone, before=before, later=later, times=times, fate=fate)
 
 
 def parse_schedule(written: object, *, zone: str | None = None) -> Schedule:
