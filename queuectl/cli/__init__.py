@@ -40,6 +40,7 @@ COMMANDS: Final = {
     "metrics": "metrics",
     "dashboard": "dashboard",
     "next": "schedule",
+    "simulate": "simulate",
     "trigger": "schedule",
     "pause": "schedule",
     "resume": "schedule",

@@ -64,7 +64,7 @@ class Database:
         else:
             where = ":memory:"
         with _private_files():
-            self._connection = _connect(where, path, apsw.SQLITE_OPEN_READONLY if read_only else _FOR_WRITING)
+            self._connection = connect(where, path, apsw.SQLITE_OPEN_READONLY if read_only else _FOR_WRITING)
             try:
                 self._connection.set_busy_timeout(round(busy_timeout * 1000))
                 self._prepare()
@@ -169,7 +169,7 @@ class Database:
 
     def _copied(self, target: Path) -> list[str]:
         """Make the copy and return what its integrity check says."""
-        with contextlib.closing(_connect(str(target), target)) as copy:
+        with contextlib.closing(connect(str(target), target)) as copy:
             try:
                 with copy.backup("main", self._connection, "main") as backup:
                     while not backup.done:
@@ -267,7 +267,8 @@ def _exists(path: Path) -> bool:
         raise DatabaseUnavailable(f"`{path}` cannot be reached: {error.strerror}", hint=ELSEWHERE) from error
 
 
-def _connect(where: str, path: Path, flags: int = _FOR_WRITING) -> apsw.Connection:
+def connect(where: str, path: Path, flags: int = _FOR_WRITING) -> apsw.Connection:
+    """Return a connection to ``where``, the queue at ``path``; raises DatabaseUnavailable, or DatabaseBusy."""
     try:
         return apsw.Connection(where, flags=flags)
     except apsw.Error as error:

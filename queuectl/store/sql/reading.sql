@@ -51,3 +51,14 @@ SELECT coalesce(given_id, 'r' || number)
   FROM runs
  ORDER BY number DESC
  LIMIT 1000;
+
+-- name: past_attempts
+-- How long the newest attempts of a job took, in microseconds, of those that nobody cut short; by runs_of_job and the
+-- key of the attempts.
+SELECT max(attempts.finished_at - attempts.started_at, 0)
+  FROM jobs
+  JOIN runs ON runs.job = jobs.id
+  JOIN attempts ON attempts.run = runs.number
+ WHERE jobs.manifest = :manifest AND jobs.name = :name AND attempts.outcome IN ('exited', 'signalled', 'timed out')
+ ORDER BY runs.number DESC
+ LIMIT :limit;
