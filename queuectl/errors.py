@@ -7,6 +7,7 @@ QueuectlError                1   the operation failed (OwnedElsewhere, RemovalRe
 ├── UsageError              64   an option, an argument or a setting is wrong
 ├── InvalidSettings         64   every problem of the settings file and the variables
 ├── InvalidManifest         65   every problem of every manifest
+├── InvalidCrontab          65   every problem of a crontab
 ├── DatabaseUnavailable     69   it cannot be opened, is damaged, or is newer than this program
 ├── DatabaseBusy            75   another program holds it; try again
 └── NotInTime              124   what was waited for did not come in time (StillRunning)

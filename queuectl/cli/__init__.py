@@ -27,6 +27,7 @@ COMMANDS: Final = {
     "plan": "declare",
     "apply": "declare",
     "applies": "declare",
+    "import": "import_crontab",
     "run": "run",
     "worker": "worker",
     "enqueue": "enqueue",

@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
 from queuectl import clock
 from queuectl.cli.declare import Paths
+from queuectl.cli.import_crontab import System, Zone
 from queuectl.cli.options import checked
 from queuectl.cli.output import note, print_json, stamp
 from queuectl.cli.session import Db, Json, read_settings
@@ -17,6 +19,7 @@ from queuectl.plan import Plan
 from queuectl.settings import Settings
 
 _SPAN: Final = timedelta(days=7)
+_COMPARED: Final = timedelta(days=400)
 _ASSUMED: Final = 60.0
 _LINES: Final = 20
 
@@ -31,7 +34,8 @@ def simulate(
     paths: Paths,
     start: Annotated[str | None, typer.Option("--from", metavar="TIME", help="After this.", show_default="now")] = None,
     until: Annotated[
-        str | None, typer.Option("--until", metavar="TIME", help="Up to this.", show_default="7 days later")
+        str | None,
+        typer.Option("--until", metavar="TIME", help="Up to this.", show_default="7 days later, 400 to compare"),
     ] = None,
     workers: Annotated[
         int | None, typer.Option("--workers", "-w", min=1, max=256, help="Attempts at a time.", show_default="4")
@@ -45,6 +49,12 @@ def simulate(
     percent: Annotated[
         int, typer.Option("--percentile", metavar="N", min=1, max=100, help="Which of the past durations to expect.")
     ] = 50,
+    crontab: Annotated[
+        str | None,
+        typer.Option("--compare-crontab", metavar="FILE", help="Only prove that the times are those of a crontab."),
+    ] = None,
+    system: System = False,
+    timezone: Zone = None,
     db: Db = None,
     json: Json = False,
 ) -> None:
@@ -59,7 +69,12 @@ def simulate(
     from queuectl.plan import plan
     from queuectl.slots import first_slot
 
-    begin, end = span(start, until, _SPAN)
+    if crontab is not None:
+        _compare(paths, crontab, start, until, system=system, timezone=timezone, json=json)
+        return
+    if system or timezone is not None:
+        raise UsageError("`--system` and `--timezone` are about a crontab", hint="name it with `--compare-crontab`")
+    begin, end = _span(start, until, _SPAN)
     assumed = None if assume is None else checked("--assume", rules.duration, assume)
     settings = read_settings(db)
     planned = plan(load(paths, defaults=settings.defaults), {}, {}, now=begin, first_slot=first_slot)
@@ -81,7 +96,36 @@ def simulate(
         raise typer.Exit(2)
 
 
-def span(start: str | None, until: str | None, usual: timedelta) -> tuple[datetime, datetime]:
+def _compare(
+    paths: list[Path],
+    crontab: str,
+    start: str | None,
+    until: str | None,
+    *,
+    system: bool,
+    timezone: str | None,
+    json: bool,
+) -> None:
+    """Print where manifests have other times than a crontab; exits with 2 if they do."""
+    from queuectl.cli.compare_text import comparison_record, print_comparison
+    from queuectl.cli.import_crontab import home_of, read_crontab, zone_of
+    from queuectl.crontab_compare import compare
+    from queuectl.crontab_manifest import cron_jobs
+    from queuectl.manifest import load
+
+    begin, end = _span(start, until, _COMPARED)
+    manifests = load(paths, defaults=read_settings(None).defaults)
+    crons = cron_jobs(read_crontab(crontab, system=system), zone=zone_of(timezone)[0], home=home_of)
+    found = compare(crons, [job for manifest in manifests for job in manifest.jobs], begin=begin, until=end)
+    if json:
+        print_json(comparison_record(found, begin=begin, until=end))
+    else:
+        print_comparison(found, begin=begin, until=end)
+    if found.discrepancies:
+        raise typer.Exit(2)
+
+
+def _span(start: str | None, until: str | None, usual: timedelta) -> tuple[datetime, datetime]:
     """Return the time that is meant: from now unless said otherwise, and as long as usual."""
     from queuectl.instants import parse_instant
 
