@@ -49,8 +49,8 @@ class Audience(Reporter, Protocol):
     refresh_seconds: float | None
     """How often it wants to be shown what runs, even if nothing happens."""
 
-    def show(self, in_flight: Mapping[str, Run], tally: Tally) -> None:
-        """See what is under way."""
+    def show(self, in_flight: Mapping[str, Run], tally: Tally, *, is_stopping: bool) -> None:
+        """See what is under way, and whether it is the last."""
 
 
 class MainLoop:
@@ -91,7 +91,7 @@ class MainLoop:
                     self._store.check_in_place()
                 rescue = DEATH in heard or runner.is_rescuing or "look" in due
                 next_due = runner.round(beat="beat" in due, rescue=rescue)
-                self._audience.show(pool.in_flight, runner.tally)
+                self._audience.show(pool.in_flight, runner.tally, is_stopping=runner.is_stopping)
                 self._heed(runner)
                 if runner.is_idle() and (runner.is_stopping or self._is_over(runner, until)):
                     break

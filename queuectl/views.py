@@ -3,12 +3,15 @@
 The keys of these records are an interface: they are added to, never renamed.
 """
 
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from queuectl import presence
 from queuectl.job import HELD, Attempt, Run, State
 from queuectl.plan import StoredJob
 from queuectl.records import attempt_to_record
+from queuectl.selector import Selector
 from queuectl.spool import Spool
 from queuectl.store import Runner, Store
 
@@ -86,6 +89,26 @@ def status_record(store: Store) -> dict[str, Any]:
         "next_slot": store.next_slot(),
         "runners": [_runner_record(spool, runner) for runner in store.running_runners()],
     }
+
+
+def outlook_record(store: Store, *, now: datetime, limit: int) -> dict[str, Any]:
+    """Return the status, what runs now and how long it usually takes, what is next, and the newest dead runs.
+
+    Its cost does not grow with the queue; of each thing there are ``limit`` at most, but for what runs.
+    """
+    runners, usual = runner_records(store), store.usual_seconds()
+    running = [run for runner in runners for run in runner["runs"]]
+    return status_record(store) | {
+        "running": [run | {"usual_seconds": usual.get(run["job"])} for run in sorted(running, key=_began)],
+        "next_runs": [run_record(run) for run in store.next_runs(limit=limit, now=now)],
+        "next_slots": [{"job": job, "slot": slot} for job, slot in store.next_slots(limit=limit)],
+        "newest_dead": [run_record(run) for run in store.runs(Selector(states=(State.DEAD,)), limit=limit)],
+    }
+
+
+def _began(record: Mapping[str, Any]) -> datetime:
+    began: datetime = record["started_at"]
+    return began
 
 
 def runner_records(store: Store) -> list[dict[str, Any]]:

@@ -5,7 +5,6 @@ a small `enqueue` must not pay for the manifest reader or the process pool.
 """
 
 import io
-import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -15,7 +14,7 @@ import typer
 from typer.exceptions import TyperException
 
 from queuectl.cli.group import Group
-from queuectl.cli.output import print_error
+from queuectl.cli.output import print_error, silence
 from queuectl.errors import QueuectlError, UsageError
 from queuectl.rules import text
 
@@ -33,6 +32,7 @@ COMMANDS: Final = {
     "enqueue": "enqueue",
     "wait": "wait",
     "status": "look",
+    "watch": "watch",
     "list": "look",
     "jobs": "look",
     "show": "look",
@@ -69,18 +69,15 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except QueuectlError as error:
         print_error(error)
         return error.exit_code
+    except typer.Abort:
+        return 130
     except TyperException as error:
-        if isinstance(error, typer.Abort):
-            return 130
         print_error(UsageError(_sentence(error), hint=_help_of(arguments)))
         return USAGE_EXIT
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        # The reader has what it wanted, as in `queuectl list | head`; nothing may be flushed on the way out.
-        nothing = os.open(os.devnull, os.O_WRONLY)
-        for stream in (sys.stdout, sys.stderr):
-            os.dup2(nothing, stream.fileno())
+        silence()  # the reader has what it wanted, as in `queuectl list | head`
         return 0
     except OSError as error:
         where = f"`{error.filename}`: " if error.filename else ""

@@ -31,7 +31,7 @@ _COLOURS = {
 }
 
 
-_STYLES = {"processing": "blue", "completed": "green", "failed": "yellow", "dead": "red", "cancelled": "magenta"}
+STYLES = {"processing": "blue", "completed": "green", "failed": "yellow", "dead": "red", "cancelled": "magenta"}
 
 
 def say(text: str = "") -> None:
@@ -56,6 +56,13 @@ def print_error(error: QueuectlError) -> None:
     note(f"{paint('error', 'error:', sys.stderr)} {text}")
     if error.hint:
         note(f"\nhint: {error.hint}")
+
+
+def silence() -> None:
+    """Say nothing more to anybody: whoever read or looked is gone, and nothing may fail on the way out."""
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        os.dup2(nothing, stream.fileno())
 
 
 def paint(colour: str, text: str, stream: TextIO | None = None) -> str:
@@ -90,7 +97,7 @@ def _print_rich_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> 
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
-        table.add_row(*(Text(cell, style=_STYLES.get(cell, "")) for cell in row))
+        table.add_row(*(Text(cell, style=STYLES.get(cell, "")) for cell in row))
     Console(highlight=False, markup=False, emoji=False).print(table)
 
 

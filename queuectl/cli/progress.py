@@ -1,13 +1,13 @@
 """What `queuectl run` shows of its work: a line for each attempt, and on a terminal what runs now."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Self
 
 from queuectl import clock
-from queuectl.cli.output import is_colourful, paint, stamp
+from queuectl.cli.output import is_colourful, paint, silence, stamp
 from queuectl.durations import format_duration
 from queuectl.job import Attempt, Run, State
 from queuectl.runner import Tally
@@ -51,7 +51,7 @@ class Lines:
         with suppress(OSError):
             sys.stderr.write(f"warning: {error}; trying again\n")
 
-    def show(self, in_flight: Mapping[str, Run], tally: Tally) -> None:  # noqa: ARG002
+    def show(self, in_flight: Mapping[str, Run], tally: Tally, *, is_stopping: bool) -> None:  # noqa: ARG002
         """Print the lines of this turn."""
         if not self._lines or self.is_gone:
             return
@@ -77,31 +77,40 @@ class LiveView:
         self._live = Live(console=self._console, auto_refresh=False, transient=True)
 
     def __enter__(self) -> Self:
-        self._live.start()
+        self._draw(self._live.start)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._live.stop()
+        self._draw(self._live.stop)
 
     def settled(self, run: Run, after: Run, attempt: Attempt) -> None:
         """Print the line of an attempt above the view."""
         from rich.text import Text
 
-        self._console.print(Text.from_ansi(attempt_line(run, after, attempt, in_colour=True)), soft_wrap=True)
+        line = Text.from_ansi(attempt_line(run, after, attempt, in_colour=True))
+        self._draw(lambda: self._console.print(line, soft_wrap=True))
 
     def troubled(self, error: Exception) -> None:
         """Say what keeps the runner from its work."""
-        self._console.print(f"warning: {error}; trying again")
+        self._draw(lambda: self._console.print(f"warning: {error}; trying again"))
 
-    def show(self, in_flight: Mapping[str, Run], tally: Tally) -> None:
+    def show(self, in_flight: Mapping[str, Run], tally: Tally, *, is_stopping: bool) -> None:
         """Draw what runs now."""
+        table = _table(in_flight, tally, clock.now(), is_stopping=is_stopping)
+        self._draw(lambda: self._live.update(table, refresh=True))
+
+    def _draw(self, draw: Callable[[], None]) -> None:
+        """Draw, unless the terminal was closed: that ends the view, never the runner in the middle of its work."""
+        if self.is_gone:
+            return
         try:
-            self._live.update(_table(in_flight, tally, clock.now()), refresh=True)
-        except OSError:  # the terminal is gone
+            draw()
+        except OSError:
             self.is_gone = True
+            silence()
 
 
-def _table(in_flight: Mapping[str, Run], tally: Tally, now: datetime) -> "Table":
+def _table(in_flight: Mapping[str, Run], tally: Tally, now: datetime, *, is_stopping: bool) -> "Table":
     from rich.table import Table
     from rich.text import Text
 
@@ -116,4 +125,6 @@ def _table(in_flight: Mapping[str, Run], tally: Tally, now: datetime) -> "Table"
             Text(f"{visible(run_title(run))}  attempt {run.attempts}/{run.max_attempts}"),
             Text(f"{format_duration(max(elapsed, 0))}{limit}", style="dim"),
         )
+    if is_stopping and in_flight:
+        table.add_row(Text(), Text("stopping once these have ended; Ctrl-C ends them now", style="bold yellow"))
     return table

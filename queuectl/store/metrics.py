@@ -6,7 +6,19 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from queuectl.job import State
-from queuectl.measures import AD_HOC, COLUMNS, FINE, WIDTHS, Event, Measure, Sums, add_attempt, measure_of, no_sums
+from queuectl.measures import (
+    AD_HOC,
+    COLUMNS,
+    FINE,
+    WIDTHS,
+    Event,
+    Measure,
+    Sums,
+    add_attempt,
+    measure_of,
+    no_sums,
+    quantile,
+)
 from queuectl.records import to_instant, to_micros
 from queuectl.store.database import Database
 
@@ -77,6 +89,11 @@ class Metrics(Database):
         A success that is older than the metrics has no count, but says when it was.
         """
         return [_by_job(row) for row in self._all("metric_totals")]
+
+    def usual_seconds(self) -> dict[str, float]:
+        """Return how long half of the successful attempts took at most, of all time, by the jobs that run now."""
+        medians = {row[0]: quantile(measure_of(row[1:]).took_cells, 0.5) for row in self._all("completed_of_running")}
+        return {job: median for job, median in medians.items() if median is not None}
 
     def metrics_since(self, since: datetime) -> list[Counted]:
         """Return what happened since about then, by job, event and state."""

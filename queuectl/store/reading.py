@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Iterable
+from datetime import datetime
 
 from queuectl.errors import JobNotFound, RunNotFound
 from queuectl.job import Attempt, Run, State
 from queuectl.plan import StoredJob
-from queuectl.records import attempt_of
+from queuectl.records import attempt_of, to_instant
 from queuectl.store.actions import Actions
 from queuectl.store.declarations import stored_job_of
 from queuectl.store.rows import run_of, to_json
@@ -44,6 +45,22 @@ class Reading(Actions):
         """Return the states of runs by their numbers; None for one that is not there."""
         rows = self._all("states_of", {"numbers": to_json(list(numbers))})
         return {number: None if state is None else State(state) for number, state in rows}
+
+    def next_runs(self, *, limit: int, now: datetime) -> list[Run]:
+        """Return what is claimed next: what is due in the order of claims, then what is due later by its time.
+
+        A run that waits for the one before it is not there: nobody knows when its time comes.
+        """
+        waiting = [run_of(row) for row in self._all("first_waiting", {"limit": limit})]
+
+        def turn(run: Run) -> tuple[datetime, int, datetime, int]:
+            return max(run.run_at, now), -run.spec.priority, run.run_at, run.number
+
+        return sorted((run for run in waiting if not run.is_held), key=turn)[:limit]
+
+    def next_slots(self, *, limit: int) -> list[tuple[str, datetime]]:
+        """Return the jobs that are due next by their schedules, and when."""
+        return [(job, to_instant(slot)) for job, slot in self._all("next_slots", {"limit": limit})]
 
     def attempts(self, run: Run) -> list[Attempt]:
         """Return the attempts that have ended, oldest first."""

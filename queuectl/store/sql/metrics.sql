@@ -55,3 +55,11 @@ SELECT metrics.job, manifest || '/' || name, removed_at IS NULL, event, state, m
  WHERE width IN (300, 3600, 86400) AND start >= :since
  GROUP BY metrics.job, event, state
  ORDER BY metrics.job, event, state;
+
+-- name: completed_of_running
+-- How long the attempts took that completed runs of the jobs that run now; by runs_running and the key.
+SELECT manifest || '/' || name, {sums}
+  FROM metrics
+  JOIN jobs ON jobs.id = metrics.job
+ WHERE width = 0 AND start = 0 AND metrics.job IN (SELECT job FROM runs WHERE state = 'processing')
+   AND event = 'exited' AND state = 'completed';

@@ -62,3 +62,22 @@ SELECT max(attempts.finished_at - attempts.started_at, 0)
  WHERE jobs.manifest = :manifest AND jobs.name = :name AND attempts.outcome IN ('exited', 'signalled', 'timed out')
  ORDER BY runs.number DESC
  LIMIT :limit;
+
+-- name: first_waiting
+-- The first that wait of each priority, by their time; searches runs_waiting once for each priority.
+WITH RECURSIVE {priorities}
+SELECT {run}
+  FROM priorities
+  JOIN runs ON runs.number IN (SELECT waiting.number
+                                 FROM runs AS waiting
+                                WHERE waiting.state IN ('pending', 'failed') AND waiting.priority = priorities.priority
+                                ORDER BY waiting.run_at, waiting.number
+                                LIMIT :limit);
+
+-- name: next_slots
+-- Which jobs are due next by their schedules; by jobs_due.
+SELECT manifest || '/' || name, next_slot
+  FROM jobs
+ WHERE next_slot IS NOT NULL
+ ORDER BY next_slot, id
+ LIMIT :limit;
