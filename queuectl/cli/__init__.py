@@ -5,6 +5,7 @@ a small `enqueue` must not pay for the manifest reader or the process pool.
 """
 
 import io
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -53,6 +54,7 @@ COMMANDS: Final = {
     "doctor": "mend",
     "config": "config",
     "init": "init",
+    "completion": "completion",
 }
 
 
@@ -62,6 +64,10 @@ def run(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a terminal of few characters is no reason to fail
+    if shell := os.environ.get("_QUEUECTL_COMPLETE"):
+        from queuectl.cli.completing import answer
+
+        return answer(arguments, shell)
     try:
         _check(arguments)
         code = build(arguments[:1])(args=arguments, prog_name="queuectl", standalone_mode=False)

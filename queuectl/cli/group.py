@@ -14,7 +14,7 @@ class Group(TyperGroup):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Take the words of the command line."""
-        if not args:
+        if not args and not ctx.resilient_parsing:
             sys.stdout.write(f"{self.get_help(ctx)}\n")
             raise typer.Exit(UsageError.exit_code)
         return super().parse_args(ctx, args)

@@ -15,11 +15,13 @@ import typer
 from queuectl import presence, rules
 from queuectl.cli.options import checked
 from queuectl.cli.output import note, print_json, say
+from queuectl.cli.selecting import selecting
 from queuectl.cli.session import Db, Json, Propagate, open_store, spool_of
 from queuectl.durations import format_duration
-from queuectl.errors import NotInTime, RunPurged
+from queuectl.errors import NotInTime, RunPurged, UsageError
 from queuectl.job import Attempt, Run, State
 from queuectl.outcome import Exited, Signalled, TimedOut
+from queuectl.selector import UNFINISHED, Selector
 from queuectl.store import Store
 from queuectl.views import run_record
 from queuectl.visible import visible
@@ -33,11 +35,13 @@ _NAMED: Final = 5
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("wait", epilog="Examples:  queuectl wait r12 r13    queuectl wait r12 --timeout 5m --propagate")(wait)
+    app.command(
+        "wait", epilog="Examples:  queuectl wait r12 r13 --propagate    queuectl wait --job nightly/report --timeout 5m"
+    )(selecting(wait))
 
 
 def wait(
-    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="The ids of runs.", show_default=False)],
+    selector: Selector,
     timeout: Annotated[
         str | None, typer.Option(metavar="DURATION", help="How long to wait.", show_default="for ever")
     ] = None,
@@ -48,11 +52,12 @@ def wait(
 ) -> None:
     """Wait until runs are over, and print how each of them ended.
 
-    Exits with 0 if all of them were completed and with 1 if not, with 124 if --timeout came first.
+    Of a selection it waits for those that are not over. Exits with 0 if all of them were
+    completed and with 1 if not, with 124 if --timeout came first.
     """
     seconds = None if timeout is None else checked("--timeout", rules.duration, timeout)
     with open_store(db) as store:
-        awaited = [store.run(run) for run in dict.fromkeys(runs)]
+        awaited = _awaited(store, selector)
         ended = []
         with left_alone(store, awaited):
             for run in over(store, awaited, seconds=seconds):
@@ -65,6 +70,19 @@ def wait(
         if json:
             print_json([run_record(run) for run in ended])
         raise typer.Exit(verdict(store, ended, propagate=propagate))
+
+
+def _awaited(store: Store, selector: Selector) -> list[Run]:
+    """Return the runs to wait for, in the order in which they are named, else oldest first."""
+    if selector.ids:
+        return sorted(store.runs(selector), key=lambda run: selector.ids.index(run.id))
+    unfinished = selector.among(UNFINISHED)
+    if unfinished is None:
+        raise UsageError("runs in these states are over already: there is nothing to wait for")
+    found = store.runs(unfinished)[::-1]
+    if not found:
+        note("no run to wait for")
+    return found
 
 
 def over(store: Store, runs: Sequence[Run], *, seconds: float | None = None) -> Iterator[Run]:

@@ -58,6 +58,10 @@ class Reading(Actions):
 
         return sorted((run for run in waiting if not run.is_held), key=turn)[:limit]
 
+    def job_names(self) -> list[tuple[str, str]]:
+        """Return the full names of declared jobs and what they are said to be, by name; the first thousand."""
+        return [(name, description or "") for name, description in self._all("job_names")]
+
     def next_slots(self, *, limit: int) -> list[tuple[str, datetime]]:
         """Return the jobs that are due next by their schedules, and when."""
         return [(job, to_instant(slot)) for job, slot in self._all("next_slots", {"limit": limit})]

@@ -119,6 +119,24 @@ def test_ctrl_c_leaves_the_run_alone_and_says_so(queuectl, waiting):
     assert said == "\nleft as it is: `later`; `queuectl wait later` waits again\n"
 
 
+def test_what_is_selected_is_waited_for_if_it_is_not_over(settled, waiting):
+    settled("enqueue", "--id", "one", "--tag", "batch", "true")
+    settled("enqueue", "--id", "two", "--tag", "other", "--in", "1h", "true")
+    process = waiting("wait", "--tag", "batch")
+    settled("run", "--once")
+
+    assert process.communicate(timeout=60)[0] == "one  completed\n"
+
+
+def test_where_nothing_is_selected_there_is_nothing_to_wait_for(settled):
+    assert settled("wait", "--all").stderr == "no run to wait for\n"
+
+
+@pytest.mark.parametrize("arguments", [(), ("--state", "dead"), ("good", "--all")], ids=" ".join)
+def test_a_wait_has_to_say_for_what(settled, arguments):
+    settled("wait", *arguments, code=64)
+
+
 def test_a_database_that_is_removed_ends_the_wait(queuectl, waiting):
     queuectl("enqueue", "--id", "later", "--in", "1h", "true")
     process = waiting("wait", "later")

@@ -81,3 +81,11 @@ SELECT manifest || '/' || name, next_slot
  WHERE next_slot IS NOT NULL
  ORDER BY next_slot, id
  LIMIT :limit;
+
+-- name: job_names
+-- The names of declared jobs, to be completed by a shell; along the index of names.
+SELECT manifest || '/' || name, spec ->> '$.description'
+  FROM jobs
+ WHERE removed_at IS NULL
+ ORDER BY manifest, name
+ LIMIT 1000;
