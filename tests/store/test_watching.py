@@ -7,7 +7,7 @@ import pytest
 from queuectl.errors import JobNotFound
 from queuectl.job import NewRun, State
 from queuectl.outcome import Exited
-from queuectl.store import Search
+from queuectl.selector import EVERYTHING, Selector
 from tests.support.factories import NOW, make_job, make_spec
 from tests.support.queue import claim, declare, enqueue, finish
 
@@ -16,7 +16,7 @@ AT_LEISURE = 60.0
 
 def found(store, limit=50, **conditions):
     """Return the ids that a search finds."""
-    return [run.id for run in store.search(Search(**conditions), limit=limit, seconds=AT_LEISURE).runs]
+    return [run.id for run in store.search(Selector(**conditions), limit=limit, seconds=AT_LEISURE).runs]
 
 
 def dead(store, **spec):
@@ -33,9 +33,9 @@ def test_a_search_finds_what_meets_all_its_conditions(store):
     assert found(store) == [waiting.id, adhoc.id, backup.id]
     assert found(store, states=(State.DEAD,)) == [adhoc.id, backup.id]
     assert found(store, states=(State.DEAD, State.PENDING)) == [waiting.id, adhoc.id, backup.id]
-    assert found(store, states=(State.DEAD,), job="nightly/backup") == [backup.id]
-    assert found(store, manifest="nightly") == [backup.id]
-    assert found(store, tag="db") == [backup.id]
+    assert found(store, states=(State.DEAD,), jobs=("nightly/backup",)) == [backup.id]
+    assert found(store, manifests=("nightly",)) == [backup.id]
+    assert found(store, tags=("db",)) == [backup.id]
     assert found(store, text="GZIP 'X") == [adhoc.id]
     assert found(store, text="MONDAY") == [waiting.id]
     assert found(store, text="code 3") == [adhoc.id, backup.id]
@@ -45,8 +45,10 @@ def test_a_search_finds_what_meets_all_its_conditions(store):
 
 
 def test_a_search_for_a_job_that_never_was_says_so(store):
+    enqueue(store)
+
     with pytest.raises(JobNotFound):
-        found(store, job="nightly/nothing")
+        found(store, jobs=("nightly/nothing",))
 
 
 def test_one_page_begins_where_the_other_ended(store):
@@ -54,7 +56,7 @@ def test_one_page_begins_where_the_other_ended(store):
 
     pages, below = [], None
     while below != 0:
-        page = store.search(Search(), below=below, limit=2, seconds=AT_LEISURE)
+        page = store.search(EVERYTHING, below=below, limit=2, seconds=AT_LEISURE)
         pages.append([run.id for run in page.runs])
         below = page.left_below or 0
 
@@ -64,8 +66,8 @@ def test_one_page_begins_where_the_other_ended(store):
 def test_a_search_that_takes_too_long_says_how_far_it_has_come(store):
     store.enqueue([NewRun(spec=make_spec(), run_at=NOW)] * 30_000, now=NOW)
 
-    page = store.search(Search(text="nowhere"), limit=2, seconds=0)
-    rest = store.search(Search(text="nowhere"), below=page.left_below, limit=2, seconds=0)
+    page = store.search(Selector(text="nowhere"), limit=2, seconds=0)
+    rest = store.search(Selector(text="nowhere"), below=page.left_below, limit=2, seconds=0)
 
     assert (page.runs, page.left_below) == ([], 10_001)
     assert (rest.runs, rest.left_below) == ([], None)
