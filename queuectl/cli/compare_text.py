@@ -15,7 +15,7 @@ def print_comparison(found: Comparison, *, begin: datetime, until: datetime) -> 
     jobs = f"{found.jobs:,} {'job' if found.jobs == 1 else 'jobs'}"
     times = f"{found.times:,} {'time' if found.times == 1 else 'times'}"
     span = f"{stamp(begin)} to {stamp(until)}"
-    say(f"{span}: {found.same:,} of {entries} have a job with the same times, {times} in all; {jobs}")
+    say(f"{span}: {found.same:,} of {entries} with a job of the same times, {times} in all; {jobs}")
     for each in found.discrepancies:
         say(_sentence(each))
 

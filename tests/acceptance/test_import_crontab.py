@@ -29,7 +29,7 @@ def test_a_manifest_is_printed_that_is_valid_and_has_the_same_times(queuectl, cr
     compare = ("simulate", "mine.toml", "--compare-crontab", "my.cron", "--from", "2026-01-01T00:00:00Z")
     same = queuectl(*compare, "--timezone", "America/New_York").stdout
     assert same == (
-        "2026-01-01T00:00:00Z to 2027-02-05T00:00:00Z: 3 of 3 entries have a job with the same times, "
+        "2026-01-01T00:00:00Z to 2027-02-05T00:00:00Z: 3 of 3 entries with a job of the same times, "
         "116,000 times in all; 3 jobs\n"
     )
     other = queuectl(*compare, "--timezone", "UTC", code=2).stdout
