@@ -144,7 +144,7 @@ class _Reader:
             if name == ZONE:
                 self.zone = time_zone(value)
                 return
-            rules.env_name(name)
+            rules.environment({rules.env_name(name): value})
         except ValueError as error:
             sentence = f"`{ZONE}` {error}" if name == ZONE else f"a variable {error}"
             self._refuse(

@@ -76,7 +76,7 @@ def manifest_text(crontab: Crontab, jobs: Sequence[CronJob], *, name: str) -> st
 
 
 def _job(name: str, entry: Entry, zone: str, home: Callable[[str | None], str | None]) -> CronJob:
-    shell = entry.variables.get("SHELL") or CRON_SHELL
+    shell = entry.variables.get("SHELL", "").strip() or CRON_SHELL
     command: str | tuple[str, ...] = entry.script
     if entry.stdin is not None and PurePosixPath(shell).name not in _LIKE_SH:
         # Only a shell of POSIX knows how to read from the text itself; it then becomes the other one.

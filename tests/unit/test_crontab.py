@@ -91,6 +91,18 @@ def test_a_line_with_an_equals_sign_is_an_entry_unless_it_sets_something():
     assert job.spec.command == "A=b cmd"
 
 
+def test_a_shell_or_a_home_of_nothing_is_none():
+    _, [job] = imported('SHELL=" "\nHOME=\n@daily a\n')
+
+    assert (job.spec.shell[0], job.spec.cwd) == ("/bin/sh", "/home/me")
+
+
+def test_a_variable_that_no_program_can_be_started_with_is_a_problem():
+    [found] = problems(f"FOO={'x' * 131_071}\n")
+
+    assert found.startswith("my.cron:1:1 a variable must have at most 131,071 bytes; `FOO` has 131,075")
+
+
 def test_the_zone_of_a_command_is_not_that_of_its_times():
     written, [job] = imported("TZ=Asia/Tokyo\n0 9 * * * report\n", zone="Europe/Berlin")
 
