@@ -70,12 +70,8 @@ def exposition(store: Store, *, now: datetime) -> bytes:
 def families(store: Store, *, now: datetime) -> Iterator[Metric]:
     """Yield the metrics of a queue, all from one state of it."""
     with store.snapshot():
-        counts, due, runners, counted = (
-            store.counts(),
-            store.next_due(),
-            store.running_runners(),
-            store.metric_totals(),
-        )
+        counts, due, hooks = store.counts(), store.next_due(), store.waiting_hooks()
+        runners, counted = store.running_runners(), store.metric_totals()
     spool = Spool(str(store.path))
     alive = [runner for runner in runners if presence.is_alive(spool, runner.id)]
     yield _labelled(GaugeMetricFamily("queuectl_runs", "Runs by state.", labels=["state"]), counts)
@@ -88,6 +84,7 @@ def families(store: Store, *, now: datetime) -> Iterator[Metric]:
     yield GaugeMetricFamily(
         "queuectl_workers", "Workers of the runners that live.", value=sum(r.workers for r in alive)
     )
+    yield GaugeMetricFamily("queuectl_hooks_waiting", "Hooks that are not delivered yet.", value=hooks)
     yield from _totals(counted)
     yield from _by_job(counted)
 

@@ -14,7 +14,8 @@ from typing import Annotated, Any, Final
 from pydantic import AfterValidator, ConfigDict, Field, PlainValidator, Strict
 from typing_extensions import TypedDict
 
-from queuectl import rules
+from queuectl import hook_rules, rules
+from queuectl.hook import Hook
 from queuectl.instants import time_zone
 from queuectl.job import RETRY_KEYS, Catchup, JobSpec, Limits, OnInterrupt, Overlap
 from queuectl.retry import RetryPolicy
@@ -63,6 +64,7 @@ class LimitFields(TypedDict, total=False):
 
 CatchupWord = Annotated[Catchup, PlainValidator(rules.choice(Catchup))]
 OverlapWord = Annotated[Overlap, PlainValidator(rules.choice(Overlap))]
+HookValue = Annotated[Hook, PlainValidator(hook_rules.hook)]
 Interruption = Annotated[OnInterrupt, PlainValidator(rules.choice(OnInterrupt))]
 
 # A time may need the time zone that stands beside it: it is read when both are known.
@@ -93,6 +95,9 @@ class SpecFields(TypedDict, total=False):
     on_interrupt: Interruption
     limits: LimitFields
     tags: Tags
+    on_success: HookValue
+    on_failure: HookValue
+    on_dead: HookValue
 
 
 class JobDefaults(SpecFields, total=False):

@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Any, Self
 
 from queuectl.frozen import revived
+from queuectl.hook import HOOK_KEYS, Hook
 from queuectl.outcome import Outcome
 from queuectl.retry import RetryPolicy
 
@@ -119,6 +120,9 @@ class JobSpec:
     on_interrupt: OnInterrupt = OnInterrupt.RETRY
     limits: Limits = _NO_LIMITS
     tags: tuple[str, ...] = ()
+    on_success: Hook | None = None
+    on_failure: Hook | None = None
+    on_dead: Hook | None = None
 
     @property
     def argv(self) -> tuple[str, ...]:
@@ -144,6 +148,9 @@ class JobSpec:
             given["on_interrupt"] = OnInterrupt(given["on_interrupt"])
         if "limits" in given:
             given["limits"] = Limits(**given["limits"])
+        for key in HOOK_KEYS:
+            if key in given:
+                given[key] = Hook.from_dict(given[key])
         retry: dict[str, Any] = {key: given.pop(key) for key in RETRY_KEYS if key in given}
         return revived(cls, {**_SPEC_DEFAULTS, **given, "retry": RetryPolicy(**retry) if retry else _NO_RETRY_KEYS})
 
@@ -346,7 +353,7 @@ def _defaults(kind: type[JobSpec | RetryPolicy]) -> dict[str, object]:
 
 
 def _plain(value: object) -> object:
-    if isinstance(value, Limits):
+    if isinstance(value, Limits | Hook):
         return value.to_dict()
     if isinstance(value, StrEnum):
         return value.value

@@ -15,6 +15,7 @@ from typing import Final, Protocol
 
 from queuectl import clock, failpoint
 from queuectl.clockwork import Clockwork
+from queuectl.dispatch import Dispatch
 from queuectl.errors import DatabaseBusy, DatabaseUnavailable, UsageError
 from queuectl.job import Run
 from queuectl.line import files_needed
@@ -29,6 +30,8 @@ _BEAT: Final = timedelta(seconds=10)
 _LOOK: Final = timedelta(seconds=2)  # for runners that died with all their workers; else those call
 _LONGEST_WAIT: Final = 15.0  # so soon at the latest a jump of the wall clock is noticed
 _RESCUE_PAUSE: Final = 0.1
+_HOOK_PATIENCE: Final = 30.0  # for hooks that are not delivered when there is nothing else to do
+_HOOK_PAUSE: Final = 0.05
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
@@ -79,10 +82,14 @@ class MainLoop:
         self._is_asked_to_stop = False
         self._heeded = 0
         self._release_at: float | None = None
+        self._hooks_until: float | None = None
 
     def run(self, until: Until) -> tuple[Tally, int | None]:
         """Work until it is time to end; return what was done, and the signal that stopped it at once, if one did."""
-        with self._started() as (runner, pool, presence, clockwork, selector):
+        with (
+            self._started() as (runner, pool, presence, clockwork, selector),
+            Dispatch(self._store, runner.id) as dispatch,
+        ):
             while True:
                 heard = presence.silence()
                 self._is_asked_to_stop |= STOP in heard
@@ -93,6 +100,7 @@ class MainLoop:
                 next_due = runner.round(beat="beat" in due, rescue=rescue)
                 self._audience.show(pool.in_flight, runner.tally, is_stopping=runner.is_stopping)
                 self._heed(runner)
+                self._see_to_hooks(runner, dispatch, is_look="look" in due)
                 if runner.is_idle() and (runner.is_stopping or self._is_over(runner, until)):
                     break
                 selector.select(self._patience(next_due, runner, pool))
@@ -105,7 +113,17 @@ class MainLoop:
                 self._store.stop_runner(runner.id, now=clock.now())
                 failpoint.reach("stop-recorded")
             stopped_by = self._signals[-1] if len(self._signals) > 1 else None
+            dispatch.close(at_once=stopped_by is not None)
             return runner.tally, stopped_by
+
+    def _see_to_hooks(self, runner: Runner, dispatch: Dispatch, *, is_look: bool) -> None:
+        """Have hooks delivered; a look finds what no courier knows of."""
+        if is_look:
+            with suppress(DatabaseBusy, DatabaseUnavailable):
+                dispatch.tend(now=clock.now())
+        if runner.owes_hooks:
+            dispatch.send()
+            runner.owes_hooks = False
 
     @contextmanager
     def _started(
@@ -180,9 +198,20 @@ class MainLoop:
         if until is Until.STOPPED or runner.is_rescuing:
             return False
         try:
-            return not runner.has_due() and not (until is Until.DRAINED and runner.has_retries())
+            if runner.has_due() or (until is Until.DRAINED and runner.has_retries()):
+                self._hooks_until = None
+                return False
+            return not self._waits_for_hooks(runner)
         except (DatabaseBusy, DatabaseUnavailable):  # the next round says so
             return False
+
+    def _waits_for_hooks(self, runner: Runner) -> bool:
+        """Whether to wait for hooks, now that there is nothing else to do; not for longer than a while."""
+        if not runner.has_hooks():
+            return False
+        if self._hooks_until is None:
+            self._hooks_until = time.monotonic() + _HOOK_PATIENCE
+        return time.monotonic() < self._hooks_until
 
     def _patience(self, next_due: datetime | None, runner: Runner, pool: LocalPool) -> float:
         """Return for how many seconds to wait if nothing happens."""
@@ -191,6 +220,8 @@ class MainLoop:
             waits.append((next_due - clock.now()).total_seconds())
         if self._release_at is not None:
             waits.append(self._release_at - time.monotonic())
+        if self._hooks_until is not None:
+            waits.append(_HOOK_PAUSE)
         waits += [wait for wait in (pool.patience(), self._audience.refresh_seconds) if wait is not None]
         return max(min(waits), 0)
 

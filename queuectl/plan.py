@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Any, TypedDict
 
 from queuectl.errors import OwnedElsewhere, RemovalRefused
+from queuectl.hook import HOOK_KEYS
 from queuectl.job import RECURRENCE_KEYS, Job, Manifest, NewRun, Run, State
 from queuectl.lifecycle import MISSED, miss, refresh, requeue, reschedule, withdraw
 
@@ -328,6 +329,7 @@ def _flat(job: Job) -> dict[str, Any]:
     values = {f.name: getattr(job.spec, f.name) for f in fields(job.spec) if f.name != "retry"}
     values |= {f.name: getattr(job.spec.retry, f.name) for f in fields(job.spec.retry)}
     values["limits"] = job.spec.limits.to_dict()
+    values |= {key: None if values[key] is None else str(values[key]) for key in HOOK_KEYS}
     recurrence = job.recurrence.to_dict() if job.recurrence else dict.fromkeys(RECURRENCE_KEYS)
     own = {"run_at": job.run_at, "max_wait": job.max_wait, "enabled": job.enabled, "revision": job.revision}
     return values | recurrence | own

@@ -67,6 +67,7 @@ class Rescuer:
             failpoint.reach("bury-before-record")
             self._store.stop_runner(dead, now=now, died=True)
             failpoint.reach("bury-recorded")
+            self._store.hurry_hooks(dead, now=now)
             self._found_dead.pop(dead, None)
         return is_all
 

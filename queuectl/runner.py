@@ -8,6 +8,7 @@ from typing import Final, Protocol
 from queuectl import failpoint
 from queuectl.errors import DatabaseBusy, DatabaseUnavailable
 from queuectl.executors import Workers
+from queuectl.hooks import called
 from queuectl.job import Attempt, Run, State, Stop
 from queuectl.lifecycle import settle
 from queuectl.outcome import Released
@@ -65,6 +66,7 @@ class Runner:
         self.id = id
         self.tally = Tally()
         self.is_stopping = False
+        self.owes_hooks = False  # whether hooks were called that wait for a courier
         self.is_rescuing = False  # whether runs of dead runners are left, of which something still lives
         self._store = store
         self._workers = workers
@@ -115,6 +117,7 @@ class Runner:
         failpoint.reach("claim-sent")
         for run, after, attempt in settled:
             failpoint.reach("settle-before-report")
+            self.owes_hooks = self.owes_hooks or called(after) is not None
             self._account(run, after, attempt)
         for run in [run for run in self._workers.in_flight.values() if stops.get(run.number) is Stop.NOW]:
             self._interrupt(run, Interrupt.CANCEL)
@@ -125,6 +128,7 @@ class Runner:
         try:
             if bury:
                 self.is_rescuing = not self._rescuer.bury(now=now)
+                self.owes_hooks = self.owes_hooks or self._has_due_hook(now)
             next_slot = self._store.next_slot() if self._has_schedule and not self.is_stopping else None
             times = [next_slot, self._store.next_due() if self._room() else None]
             return min((time for time in times if time is not None), default=None)
@@ -152,6 +156,14 @@ class Runner:
     def has_retries(self) -> bool:
         """Whether a run waits for a retry, now or later."""
         return self._store.counts()[State.FAILED] > 0
+
+    def has_hooks(self) -> bool:
+        """Whether hooks are not delivered yet, due or to be tried again."""
+        return self._store.next_hook() is not None
+
+    def _has_due_hook(self, now: datetime) -> bool:
+        due = self._store.next_hook()
+        return due is not None and due <= now
 
     def stop(self) -> None:
         """Claim nothing more; what has not begun goes back to the queue."""

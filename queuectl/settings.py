@@ -23,9 +23,11 @@ LARGEST_FILE: Final = 1 << 20
 DB_VARIABLE: Final = "QUEUECTL_DB"
 GIVEN_TO_JOBS: Final = frozenset(
     f"{PREFIX}{name}"
-    for name in ("RUN_ID", "JOB", "MANIFEST", "ATTEMPT", "MAX_ATTEMPTS", "SCHEDULED_AT", "EXECUTION")
+    for name in ("RUN_ID", "JOB", "MANIFEST", "ATTEMPT", "MAX_ATTEMPTS", "SCHEDULED_AT", "EXECUTION",
+                 "HOOK", "HOOK_ID", "STATE", "OUTCOME", "EXIT_CODE", "SIGNAL", "REASON", "SECONDS", "STARTED_AT",
+                 "FINISHED_AT")
 )  # fmt: skip
-"""The variables that tell a job about itself; a `queuectl` that a job calls passes them over."""
+"""The variables that tell a job and its hooks about themselves; a `queuectl` that they call passes them over."""
 
 
 class Source(StrEnum):

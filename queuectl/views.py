@@ -13,7 +13,7 @@ from queuectl.plan import StoredJob
 from queuectl.records import attempt_to_record
 from queuectl.selector import Selector
 from queuectl.spool import Spool
-from queuectl.store import Runner, Store
+from queuectl.store import Called, Runner, Store
 
 _TITLE_LENGTH = 40
 
@@ -59,6 +59,21 @@ def attempt_record(attempt: Attempt) -> dict[str, Any]:
         "started_at": attempt.started_at,
         "finished_at": attempt.finished_at,
         "seconds": attempt.duration.total_seconds(),
+    }
+
+
+def hook_record(called: Called) -> dict[str, Any]:
+    """Return a hook that an attempt called for `--json`, and what became of it; of an address only the host."""
+    return {
+        "hook": called.trigger,
+        "does": str(called.hook),
+        "called_at": called.called_at,
+        "tries": called.tries,
+        "fate": called.fate,
+        "ended_at": called.ended_at,
+        "next_try_at": None if called.fate else called.due_at,
+        "detail": called.detail,
+        "output": called.output,
     }
 
 

@@ -11,10 +11,11 @@ from queuectl.cli.selecting import All, selecting
 from queuectl.cli.session import Db, Json, Limit, open_store
 from queuectl.durations import format_duration
 from queuectl.errors import NotFound, UsageError
+from queuectl.hook import HOOK_KEYS
 from queuectl.job import DURATION_KEYS, Attempt, Run, State
 from queuectl.selector import Selector
-from queuectl.store import Store
-from queuectl.views import attempt_record, job_record, run_record, status_record
+from queuectl.store import Called, Store
+from queuectl.views import attempt_record, hook_record, job_record, run_record, status_record
 
 RunId = Annotated[str, typer.Argument(metavar="RUN", help="The id of a run.", show_default=False)]
 
@@ -90,10 +91,15 @@ def show(run: RunId, db: Db = None, json: Json = False) -> None:
 
 def print_run(store: Store, run: Run, *, json: bool) -> None:
     """Print everything there is to know about a run."""
-    attempts = store.attempts(run)
+    attempts, hooks = store.attempts(run), store.hooks(run)
     if json:
         print_json(
-            run_record(run) | {"spec": run.spec.to_dict(), "attempts_made": [attempt_record(each) for each in attempts]}
+            run_record(run)
+            | {
+                "spec": run.spec.to_dict(),
+                "attempts_made": [attempt_record(each) for each in attempts],
+                "hooks": [hook_record(each) for each in hooks],
+            }
         )
         return
     print_table(("RUN", run.id), [(key, value) for key, value in _facts(run) if value])
@@ -103,6 +109,9 @@ def print_run(store: Store, run: Run, *, json: bool) -> None:
             ("ATTEMPT", "STARTED", "TOOK", "STDOUT", "STDERR", "OUTCOME"),
             [_attempt_row(attempt) for attempt in attempts],
         )
+    if hooks:
+        say()
+        print_table(("HOOK", "CALLED", "TRIES", "FATE", "DETAIL"), [_hook_row(each) for each in hooks])
 
 
 def logs(
@@ -163,6 +172,7 @@ def _facts(run: Run) -> list[tuple[str, str]]:
     ]
     shown = {"command", "description"}
     spec = {key: value for key, value in run.spec.to_dict().items() if key not in shown}
+    spec |= {key: str(getattr(run.spec, key)) for key in HOOK_KEYS if key in spec}
     return facts + [(key, _value(key, value)) for key, value in spec.items()]
 
 
@@ -174,6 +184,11 @@ def _value(key: str, value: object) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{key}={item}" for key, item in value.items())
     return str(value)
+
+
+def _hook_row(called: Called) -> tuple[str, ...]:
+    fate = called.fate or ("under way" if called.tries and called.detail is None else "waiting")
+    return called.trigger, stamp(called.called_at), str(called.tries), fate, called.detail or "-"
 
 
 def _attempt_row(attempt: Attempt) -> tuple[str, ...]:

@@ -4,6 +4,7 @@
 values of ``queuectl.job`` and never in rows.
 """
 
+from queuectl.store.hooks import Called, Errand, Fate
 from queuectl.store.metrics import Counted
 from queuectl.store.queue import RunIdTaken
 from queuectl.store.selection import Choice
@@ -15,10 +16,13 @@ from queuectl.store.watching import Watching as Store
 __all__ = [
     "Apply",
     "Author",
+    "Called",
     "Choice",
     "Counted",
     "DeadGroup",
     "DueJob",
+    "Errand",
+    "Fate",
     "Found",
     "Result",
     "RunIdTaken",

@@ -50,7 +50,7 @@ class Database:
         self.path = path
         self._is_read_only = read_only
         self._busy_timeout = busy_timeout
-        self._durability = durability
+        self.durability = durability
         self._statements = statements()
         self._is_within = False
         where = str(path)
@@ -211,7 +211,7 @@ class Database:
         return explained(self.path, error, self._connection.system_errno)
 
     def _prepare(self) -> None:
-        self._execute(f"PRAGMA synchronous = {self._durability}; PRAGMA foreign_keys = ON")
+        self._execute(f"PRAGMA synchronous = {self.durability}; PRAGMA foreign_keys = ON")
         steps = migrations()
         if (version := self._version()) == len(steps):
             return

@@ -16,7 +16,8 @@ from queuectl.records import (
     to_micros,
     to_micros_or_none,
 )
-from queuectl.store.metrics import Happenings, Metrics
+from queuectl.store.hooks import Hooks
+from queuectl.store.metrics import Happenings
 from queuectl.store.rows import run_of, spec_to_json, to_json
 from queuectl.store.values import Author, Runner, Settlement
 
@@ -33,7 +34,7 @@ class RunIdTaken(QueuectlError):
         super().__init__(f"there is a run `{given}` already", hint="give another id, or none: queuectl makes one")
 
 
-class Queue(Metrics):
+class Queue(Hooks):
     """What puts runs into the queue and takes them through their states."""
 
     def enqueue(self, runs: Sequence[NewRun], *, now: datetime) -> list[str]:
@@ -85,6 +86,7 @@ class Queue(Metrics):
                     attempts.append(record | {"run": before.number})
             self._many("insert_attempt", attempts)
             self._record(happenings)
+            self._call_hooks(stored)
         return stored
 
     def change(self, before: Run, after: Run, *, by: Author | None = None) -> bool:
