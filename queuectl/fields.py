@@ -111,6 +111,7 @@ class JobDefaults(SpecFields, total=False):
     overlap: OverlapWord
     spread: Duration
     max_wait: TimeLimit
+    expect_success_within: TimeLimit
     enabled: Flag
     revision: Revision
 

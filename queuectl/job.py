@@ -195,7 +195,8 @@ class Job:
 
     A job with a ``recurrence`` runs again and again. Else it is a one-shot: ``run_at`` is when that is due, and a
     different ``run_at`` or ``revision`` makes it a new occurrence, which runs again. ``max_wait`` is for how many
-    seconds a run may be due before its first attempt begins; no attempt needs to know it, but those who watch do.
+    seconds a run may be due before its first attempt begins, ``expect_success_within`` within how many the job has to
+    succeed again; no attempt needs to know them, but those who watch do.
     """
 
     manifest: str
@@ -206,6 +207,7 @@ class Job:
     enabled: bool = True
     revision: int = 1
     max_wait: float | None = None
+    expect_success_within: float | None = None
     renamed_from: str | None = field(default=None, compare=False)
 
     @property
@@ -330,7 +332,16 @@ class Attempt:
 
 
 DURATION_KEYS = frozenset(
-    {"timeout", "grace_period", "retry_delay", "backoff_max", "catchup_window", "spread", "max_wait"}
+    {
+        "timeout",
+        "grace_period",
+        "retry_delay",
+        "backoff_max",
+        "catchup_window",
+        "spread",
+        "max_wait",
+        "expect_success_within",
+    }
 )
 RETRY_KEYS = tuple(f.name for f in fields(RetryPolicy))
 

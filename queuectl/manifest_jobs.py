@@ -45,6 +45,7 @@ def declared_jobs(
                 enabled=keys.merged.get("enabled", True),
                 revision=keys.merged.get("revision", 1),
                 max_wait=keys.merged.get("max_wait"),
+                expect_success_within=keys.merged.get("expect_success_within"),
                 renamed_from=keys.merged.get("renamed_from"),
             )
         )

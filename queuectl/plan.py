@@ -331,7 +331,8 @@ def _flat(job: Job) -> dict[str, Any]:
     values["limits"] = job.spec.limits.to_dict()
     values |= {key: None if values[key] is None else str(values[key]) for key in HOOK_KEYS}
     recurrence = job.recurrence.to_dict() if job.recurrence else dict.fromkeys(RECURRENCE_KEYS)
-    own = {"run_at": job.run_at, "max_wait": job.max_wait, "enabled": job.enabled, "revision": job.revision}
+    own = {"run_at": job.run_at, "max_wait": job.max_wait, "expect_success_within": job.expect_success_within}
+    own |= {"enabled": job.enabled, "revision": job.revision}
     return values | recurrence | own
 
 

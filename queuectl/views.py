@@ -87,6 +87,7 @@ def job_record(stored: StoredJob) -> dict[str, Any]:
         "revision": job.revision,
         "run_at": job.run_at,
         "max_wait": job.max_wait,
+        "expect_success_within": job.expect_success_within,
         "schedule": job.recurrence and job.recurrence.schedule,
         "timezone": job.recurrence and job.recurrence.timezone,
         "next_slot": stored.next_slot,

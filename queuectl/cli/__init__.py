@@ -40,6 +40,7 @@ COMMANDS: Final = {
     "logs": "look",
     "why": "why",
     "metrics": "metrics",
+    "check": "check",
     "dashboard": "dashboard",
     "next": "schedule",
     "simulate": "simulate",

@@ -4,6 +4,7 @@
 values of ``queuectl.job`` and never in rows.
 """
 
+from queuectl.store.expectations import Expectation, Late
 from queuectl.store.hooks import Called, Errand, Fate
 from queuectl.store.metrics import Counted
 from queuectl.store.queue import RunIdTaken
@@ -22,8 +23,10 @@ __all__ = [
     "DeadGroup",
     "DueJob",
     "Errand",
+    "Expectation",
     "Fate",
     "Found",
+    "Late",
     "Result",
     "RunIdTaken",
     "Runner",

@@ -136,6 +136,7 @@ class Declarations(Queue):
                 "enabled": job.enabled,
                 "revision": job.revision,
                 "max_wait": job.max_wait,
+                "expect_success_within": job.expect_success_within,
                 "owes_run": change.owes_run,
                 "now": to_micros(now),
             },
@@ -145,19 +146,19 @@ class Declarations(Queue):
 
 def stored_job_of(row: tuple[Any, ...]) -> StoredJob:
     """Return the job in a row of ``stored_jobs``: its columns, then those of its newest run."""
-    latest = row[11:]
+    latest = row[12:]
     return StoredJob(
         id=row[0],
         job=job_of(row),
-        next_slot=to_instant_or_none(row[9]),
-        owes_run=bool(row[10]),
+        next_slot=to_instant_or_none(row[10]),
+        owes_run=bool(row[11]),
         latest=None if latest[0] is None else run_of(latest),
     )
 
 
 def job_of(row: tuple[Any, ...]) -> Job:
     """Return the job in a row that begins with its id and its columns."""
-    _, manifest, name, spec, run_at, recurrence, enabled, revision, max_wait, *_ = row
+    _, manifest, name, spec, run_at, recurrence, enabled, revision, max_wait, expected, *_ = row
     return Job(
         manifest=manifest,
         name=name,
@@ -167,6 +168,7 @@ def job_of(row: tuple[Any, ...]) -> Job:
         enabled=bool(enabled),
         revision=revision,
         max_wait=max_wait,
+        expect_success_within=expected,
     )
 
 

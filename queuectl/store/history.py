@@ -10,7 +10,7 @@ from queuectl.job import Run
 from queuectl.plan import StoredJob
 from queuectl.records import to_instant, to_instant_or_none, to_micros
 from queuectl.store.declarations import stored_job_of
-from queuectl.store.reading import Reading
+from queuectl.store.expectations import Expectations
 from queuectl.store.rows import run_of, to_json
 
 _MOST_DECLARATIONS: Final = 100
@@ -18,7 +18,7 @@ _MOST_RUNNERS: Final = 100_000
 _FEW_RUNS: Final = 10_000
 
 
-class History(Reading):
+class History(Expectations):
     """The part of the store that remembers."""
 
     def job_on_record(self, full_name: str) -> tuple[StoredJob, datetime | None]:

@@ -32,7 +32,7 @@ class Slots(Declarations):
     def due_jobs(self, *, now: datetime) -> list[DueJob]:
         """Return the jobs of which a slot has come, by its time."""
         return [
-            DueJob(id=row[0], job=job_of(row), next_slot=to_instant(row[9]), is_unfinished=bool(row[10]))
+            DueJob(id=row[0], job=job_of(row), next_slot=to_instant(row[10]), is_unfinished=bool(row[11]))
             for row in self._all("due_jobs", {"now": to_micros(now)})
         ]
 

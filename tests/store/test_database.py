@@ -11,7 +11,7 @@ import pytest
 from queuectl.errors import DatabaseBusy, DatabaseUnavailable, QueuectlError
 from queuectl.spool import Spool
 from queuectl.store import Store
-from queuectl.store.statements import statements
+from queuectl.store.statements import HERE, statements
 from queuectl.store.trouble import explained
 from tests.support.queue import enqueue
 
@@ -371,3 +371,9 @@ def test_an_older_schema_is_not_migrated_by_who_only_reads(path):
     with pytest.raises(DatabaseUnavailable, match="schema version 1") as raised:
         Store(path, read_only=True)
     assert raised.value.hint == "`queuectl status` brings it up to date"
+
+
+def test_migrations_are_numbered_without_gaps_and_no_number_is_given_twice():
+    numbers = sorted(file.name[:4] for file in (HERE / "migrations").glob("*.sql"))
+
+    assert numbers == [f"{number:04}" for number in range(1, len(numbers) + 1)]

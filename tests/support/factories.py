@@ -58,7 +58,7 @@ def make_attempt(run: Run, outcome: Outcome | None = None, *, seconds: float = 1
 
 def make_job(name: str = "backup", **overrides: Any) -> Job:
     """Return a job of the manifest ``nightly``; the keys of its spec and of its recurrence are given flat."""
-    keys = {"manifest", "run_at", "max_wait", "enabled", "revision", "renamed_from"}
+    keys = {"manifest", "run_at", "max_wait", "expect_success_within", "enabled", "revision", "renamed_from"}
     own = {key: overrides.pop(key) for key in keys & overrides.keys()}
     if "schedule" in overrides:
         own["recurrence"] = Recurrence(**{key: overrides.pop(key) for key in RECURRENCE_KEYS if key in overrides})

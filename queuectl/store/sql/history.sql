@@ -1,7 +1,7 @@
 -- name: job_by_name
 -- A job, declared or removed, with its newest run, and when it was removed; by the keys and runs_of_job.
 SELECT jobs.id, jobs.manifest, jobs.name, jobs.spec, jobs.run_at, jobs.recurrence, jobs.enabled, jobs.revision,
-       jobs.max_wait, jobs.next_slot, jobs.owes_run, {run}, jobs.removed_at
+       jobs.max_wait, jobs.expect_success_within, jobs.next_slot, jobs.owes_run, {run}, jobs.removed_at
   FROM jobs
   LEFT JOIN runs ON runs.number = (SELECT max(number) FROM runs WHERE job = jobs.id)
  WHERE jobs.manifest = :manifest AND jobs.name = :name;

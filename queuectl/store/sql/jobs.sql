@@ -1,7 +1,7 @@
 -- name: stored_jobs
 -- The jobs of one manifest that are declared now, each with its latest run; by the key of jobs and runs_of_job.
 SELECT jobs.id, jobs.manifest, jobs.name, jobs.spec, jobs.run_at, jobs.recurrence, jobs.enabled, jobs.revision,
-       jobs.max_wait, jobs.next_slot, jobs.owes_run, {run}
+       jobs.max_wait, jobs.expect_success_within, jobs.next_slot, jobs.owes_run, {run}
   FROM jobs
   LEFT JOIN runs ON runs.number = (SELECT max(number) FROM runs WHERE job = jobs.id)
  WHERE jobs.manifest = :manifest AND jobs.removed_at IS NULL
@@ -25,13 +25,21 @@ DELETE FROM manifests
  WHERE name = :name;
 
 -- name: put_job
--- Declared, or declared again after it was removed: then its history continues.
-INSERT INTO jobs (manifest, name, spec, run_at, recurrence, enabled, revision, max_wait, owes_run,
-                  created_at, updated_at)
-VALUES (:manifest, :name, :spec, :run_at, :recurrence, :enabled, :revision, :max_wait, :owes_run, :now, :now)
+-- Declared, or declared again after it was removed: then its history continues. A success is expected from now on
+-- where it was not before.
+INSERT INTO jobs (manifest, name, spec, run_at, recurrence, enabled, revision, max_wait, expect_success_within,
+                  expected_since, owes_run, created_at, updated_at)
+VALUES (:manifest, :name, :spec, :run_at, :recurrence, :enabled, :revision, :max_wait, :expect_success_within,
+        :now, :owes_run, :now, :now)
 ON CONFLICT (manifest, name) DO UPDATE
    SET spec = excluded.spec, run_at = excluded.run_at, recurrence = excluded.recurrence, enabled = excluded.enabled,
        revision = excluded.revision, max_wait = excluded.max_wait, owes_run = excluded.owes_run,
+       expect_success_within = excluded.expect_success_within,
+       expected_since = CASE WHEN jobs.removed_at IS NULL AND jobs.enabled = excluded.enabled
+                                  AND jobs.expect_success_within IS NOT NULL
+                             THEN jobs.expected_since
+                             ELSE excluded.expected_since
+                        END,
        updated_at = excluded.updated_at, removed_at = NULL
 RETURNING id;
 

@@ -39,7 +39,7 @@ SELECT number, lease, runner, started_at, finished_at, outcome, exit_code, signa
 -- name: jobs
 -- The declared jobs with their newest run; by runs_of_job.
 SELECT jobs.id, jobs.manifest, jobs.name, jobs.spec, jobs.run_at, jobs.recurrence, jobs.enabled, jobs.revision,
-       jobs.max_wait, jobs.next_slot, jobs.owes_run, {run}
+       jobs.max_wait, jobs.expect_success_within, jobs.next_slot, jobs.owes_run, {run}
   FROM jobs
   LEFT JOIN runs ON runs.number = (SELECT max(number) FROM runs WHERE job = jobs.id)
  WHERE jobs.removed_at IS NULL

@@ -1,6 +1,7 @@
 -- name: due_jobs
 -- The recurring jobs of which a slot has come, each with whether a run of it is not over; by jobs_due, runs_unfinished.
-SELECT id, manifest, name, spec, run_at, recurrence, enabled, revision, max_wait, next_slot,
+SELECT id, manifest, name, spec, run_at, recurrence, enabled, revision, max_wait,
+       expect_success_within, next_slot,
        EXISTS (SELECT 1 FROM runs WHERE runs.job = jobs.id AND runs.state IN ('pending', 'processing', 'failed'))
   FROM jobs
  WHERE next_slot <= :now
