@@ -123,6 +123,7 @@ class Courier:
             detail=delivery.detail,
             output=delivery.output,
             now=now,
+            is_given_back=delivery.is_interrupted,
         )
 
 

@@ -6,6 +6,7 @@ can be ended like any command.
 
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -20,15 +21,16 @@ from typing import IO, Final
 from queuectl import fence
 from queuectl.environment import own_environment, read_env_file
 from queuectl.hooks import variables
+from queuectl.process import exit_notice
 from queuectl.store import Errand
 from queuectl.visible import visible
 
 LONGEST_OUTPUT: Final = 4096
 """So many bytes of the end of what a hook writes are kept."""
 
-_SHORTEST_LOOK: Final = 0.005
-_LONGEST_LOOK: Final = 0.05
+_LOOK: Final = 0.05
 _GRACE: Final = 2.0  # from SIGTERM to SIGKILL
+_LAST: Final = 1.0  # from SIGKILL until it is given up
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,34 +66,46 @@ def deliver(errand: Errand, *, database: str, hurry: threading.Event) -> Deliver
             line.write(told)
     assert process.stdout is not None
     tail = _Tail(process.stdout)
-    ending = _wait(process, hook.timeout, hurry)
-    with suppress(ProcessLookupError):  # what it left behind; the zombie keeps the group's number from being reused
-        os.killpg(process.pid, signal.SIGKILL)
-    code = process.wait()
+    ending = _wait(process.pid, hook.timeout, hurry)
+    _signal(process.pid, signal.SIGKILL)  # what it left behind; the zombie keeps the group's number from being reused
+    code = process.poll()
     output = tail.text()
-    if ending is not None:
-        return Delivery(is_done=False, detail=ending, output=output, is_interrupted=hurry.is_set())
+    if ending is not None or code is None:
+        return Delivery(is_done=False, detail=ending or "", output=output, is_interrupted=hurry.is_set())
     if hook.url:
         return Delivery(is_done=code == 0, detail=output.partition("\n")[0][:200] or f"exit code {code}", output=output)
     return Delivery(is_done=code == 0, detail=f"exit code {code}" if code >= 0 else f"signal {-code}", output=output)
 
 
-def _wait(process: "subprocess.Popen[bytes]", timeout: float, hurry: threading.Event) -> str | None:
+def _wait(group: int, timeout: float, hurry: threading.Event) -> str | None:
     """Wait for the end without reaping; end the group when its time is over, and return why it had to be."""
+    try:
+        notice = exit_notice(group)
+    except OSError as error:  # no descriptor is left
+        _signal(group, signal.SIGKILL)
+        return f"could not be waited for: {error.strerror}"
+    poll = select.poll()
+    poll.register(notice, select.POLLIN)
     deadline, why = monotonic() + timeout, None
-    pause = _SHORTEST_LOOK
-    while os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
-        if why is None and (hurry.is_set() or monotonic() >= deadline):
-            why = "cut short: the runner ended" if hurry.is_set() else f"timed out after {timeout:g} s"
-            deadline = monotonic() + (0 if hurry.is_set() else _GRACE)
-            os.killpg(process.pid, signal.SIGTERM)
-        elif why is not None and monotonic() >= deadline:
-            os.killpg(process.pid, signal.SIGKILL)
-            os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
-            break
-        threading.Event().wait(pause)
-        pause = min(pause * 1.5, _LONGEST_LOOK)
+    try:
+        while not poll.poll(_LOOK * 1000):
+            now = monotonic()
+            if why is None and (hurry.is_set() or now >= deadline):
+                why = "cut short: the runner ended" if hurry.is_set() else f"timed out after {timeout:g} s"
+                deadline = now + (0 if hurry.is_set() else _GRACE)
+                _signal(group, signal.SIGTERM)
+            elif why is not None and now >= deadline + _LAST:  # it belongs to another user, or hangs in the kernel
+                return f"{why}; it could not be ended"
+            elif why is not None and now >= deadline:
+                _signal(group, signal.SIGKILL)
+    finally:
+        os.close(notice)
     return why
+
+
+def _signal(group: int, sig: signal.Signals) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, sig)
 
 
 class _Tail:

@@ -96,7 +96,7 @@ class ProcessTree:
         failpoint.reach("command-before-spawn")
         self._pid = self._spawn(environment, lock, [writing for _, writing in ends])
         failpoint.reach("command-spawned")
-        self._exit = _exit_notice(self._pid)
+        self._exit = exit_notice(self._pid)
         self._end_at: float | None = None
         self._overdue: Outcome | None = None  # what it is if it has not ended by then
         if run.spec.timeout is not None:
@@ -301,7 +301,7 @@ def _program(name: str, path: str) -> str:
     raise FileNotFoundError
 
 
-def _exit_notice(pid: int) -> int:
+def exit_notice(pid: int) -> int:
     """Return a descriptor that becomes readable when the child ends."""
     if sys.platform == "darwin":
         queue = select.kqueue()

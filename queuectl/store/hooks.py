@@ -107,8 +107,12 @@ class Hooks(Metrics):
         detail: str,
         output: str,
         now: datetime,
+        is_given_back: bool = False,
     ) -> bool:
-        """Store how a try ended; without a ``fate`` it is due again. False if another courier has it by now."""
+        """Store how a try ended; without a ``fate`` it is due again. False if another courier has it by now.
+
+        One that ``is_given_back`` does not count as a try.
+        """
         return bool(
             self._all(
                 "settle_hook",
@@ -121,6 +125,7 @@ class Hooks(Metrics):
                     "fate": fate,
                     "detail": detail,
                     "output": output,
+                    "given_back": is_given_back,
                 },
             )
         )

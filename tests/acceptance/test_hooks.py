@@ -239,8 +239,7 @@ def test_a_second_signal_does_not_wait_for_hooks(queuectl):
     eventually(lambda: runner.poll() is not None or runner.terminate())
     eventually(lambda: not Path(f"/proc/{pid}").exists())
 
-    assert hooks(queuectl)[0]["fate"] is None
-    assert hooks(queuectl)[0]["detail"] == "cut short: the runner ended"
+    assert fates(queuectl) == [("on_dead", 0, None, "cut short: the runner ended")]
 
 
 def test_what_a_runner_did_not_deliver_the_next_one_does(queuectl, endpoint):

@@ -81,6 +81,18 @@ def test_a_hook_that_failed_is_due_again_later_and_one_that_ended_never(store):
     assert store.waiting_hooks() == 0
 
 
+def test_a_try_that_was_cut_short_gives_its_number_back(store):
+    run = call(store)
+    [errand] = take(store)
+    store.settle_hook(
+        errand, fate=None, failures=0, due_at=NOW, detail="cut short", output="", now=NOW, is_given_back=True
+    )
+
+    assert store.hooks(run)[0].tries == 0
+    [again] = take(store)
+    assert again.tries == 1
+
+
 def test_what_the_courier_of_a_dead_runner_had_is_due_within_seconds(store):
     call(store)
     runner = register(store)

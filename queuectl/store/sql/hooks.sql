@@ -18,8 +18,9 @@ RETURNING id, run, hook, what, facts, tries, failures;
 
 -- name: settle_hook
 -- How a try ended; fenced by its number: a courier of which nothing was heard for too long may say nothing any more.
+-- A try that was cut short gives its number back.
 UPDATE hooks
-   SET failures = :failures, due_at = :due_at, ended_at = :ended_at, fate = :fate, detail = :detail, output = :output
+   SET tries = tries - :given_back, failures = :failures, due_at = :due_at, ended_at = :ended_at, fate = :fate, detail = :detail, output = :output
  WHERE id = :id AND tries = :tries AND ended_at IS NULL
 RETURNING id;
 
