@@ -25,6 +25,7 @@ from queuectl.why import (
     on,
     ordered,
     pause_fact,
+    pause_words,
 )
 from queuectl.why_run import fate_at, fate_of, run_facts
 
@@ -103,7 +104,7 @@ def _next(known: JobEvidence, now: datetime) -> str:
     pause = _covering(known, coming)
     first = _first_unpaused(known, coming)
     if pause and first is None:
-        return f"its slots pass without a run: {pause_fact(pause).sentence}, since {format_instant(pause.begins_at)}"
+        return f"its slots pass without a run: {pause_words(pause)}"
     due = first or coming
     paused = f", when the pause of {pause.scope or 'everything'} is over" if pause else ""
     return f"next at {_in_zone(known, due)}, in {_wait(due, now)}{paused}"
@@ -150,7 +151,7 @@ def _fate_of_slot(known: JobEvidence, asked: Moment, found: SlotEvidence, now: d
         return f"run {found.run.run.id} of {which} {fate_of(found.run, now)}"
     if slot > now:
         pause = _covering(known, slot)
-        why = f", and will not run: {pause_fact(pause).sentence}" if pause else f", in {_wait(slot, now)}"
+        why = f", and will not run: {pause_words(pause)}" if pause else f", in {_wait(slot, now)}"
         return f"{which} is due{why}"
     if known.next_slot is not None and slot >= known.next_slot:
         absence = absence_text(known.runners, slot, now, now, for_slot=True)

@@ -369,8 +369,8 @@ def test_a_job_says_what_became_of_its_latest_slot_and_when_the_next_is():
         (
             known_job(next_slot=NOW + HOUR, declarations=(), pauses=[Pause(scope="", begins_at=NOW, by="ada@atlas")]),
             (
-                "has not run yet; its slots pass without a run: everything was paused by ada@atlas, "
-                "since 2026-12-01T02:00:00Z"
+                "has not run yet; its slots pass without a run: everything was paused since 2026-12-01T02:00:00Z "
+                "by ada@atlas"
             ),
         ),
         (
@@ -459,7 +459,8 @@ def test_a_slot_that_ran_or_was_skipped_is_told_with_its_run():
         (known_job("0 2 * * *"), SlotEvidence(slot=NOW, anew=replace(DECLARED, apply=5, at=NOW + SECOND)), NOW + HOUR,
          "did not run: apply 5 of ada@atlas, commit c0ffeec0ff began the slots anew at 2026-12-01T02:00:01Z"),
         (known_job("0 2 * * *", pauses=[Pause(scope="nightly", begins_at=NOW - DAY, by="ada@atlas")]),
-         SlotEvidence(slot=NOW), NOW - HOUR, "is due, and will not run: nightly was paused by ada@atlas"),
+         SlotEvidence(slot=NOW), NOW - HOUR, ("is due, and will not run: nightly was paused since 2026-11-30T02:00:00Z "
+         "by ada@atlas")),
     ],
     ids=["purged", "not looked at", "folded", "anew", "paused"],
 )  # fmt: skip
