@@ -54,7 +54,7 @@ def _answer(store: Store, subject: str, at: str | None, now: datetime) -> Answer
         except RunNotFound as error:
             jobs = [stored.job.full_name for stored in store.jobs() if stored.job.name == subject]
             if jobs:
-                raise RunNotFound(subject, jobs) from error
+                raise RunNotFound([subject], jobs) from error
             raise
     if at is None:
         return ask_job(store, subject, now=now)
