@@ -347,12 +347,12 @@ RETRY_KEYS = tuple(f.name for f in fields(RetryPolicy))
 
 
 def _differing(value: JobSpec | RetryPolicy, defaults: Mapping[str, object]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, default in defaults.items():
-        present = getattr(value, key)
-        if present is not default and present != default:
-            found[key] = _plain(present)
-    return found
+    present = vars(value)
+    return {
+        key: _plain(present[key])
+        for key, default in defaults.items()
+        if present[key] is not default and present[key] != default
+    }
 
 
 def _defaults(kind: type[JobSpec | RetryPolicy]) -> dict[str, object]:
@@ -364,12 +364,16 @@ def _defaults(kind: type[JobSpec | RetryPolicy]) -> dict[str, object]:
 
 
 def _plain(value: object) -> object:
+    if type(value) in _PLAIN:
+        return value
     if isinstance(value, Limits | Hook):
         return value.to_dict()
     if isinstance(value, StrEnum):
         return value.value
     return dict(value) if isinstance(value, Mapping) else value
 
+
+_PLAIN = frozenset({str, int, float, tuple})
 
 # Made once: every run that comes in is compared with them.
 _SPEC_DEFAULTS = _defaults(JobSpec)

@@ -14,6 +14,7 @@ from queuectl import clock, rules
 from queuectl.cli.options import checked
 from queuectl.cli.session import Db, Propagate, read_settings, spool_of, store_of
 from queuectl.errors import UsageError
+from queuectl.frozen import revived
 from queuectl.instants import parse_instant
 from queuectl.job import JobSpec, NewRun, State
 from queuectl.spool import STREAMS, wake_runners
@@ -149,7 +150,7 @@ class _Reader:
                 raise UsageError(f"line {number}: {error}; nothing was queued") from error
 
     def _of(self, command: str | tuple[str, ...]) -> NewRun:
-        return NewRun(spec=JobSpec(**{**self._common, "command": command}), run_at=self._due)
+        return NewRun(spec=revived(JobSpec, {**self._common, "command": command}), run_at=self._due)
 
     def _from_json(self, text: str) -> NewRun:
         from queuectl.adhoc import parse_adhoc
