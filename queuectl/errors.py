@@ -8,7 +8,7 @@ QueuectlError                1   the operation failed (OwnedElsewhere, RemovalRe
 ├── InvalidSettings         64   every problem of the settings file and the variables
 ├── InvalidManifest         65   every problem of every manifest
 ├── InvalidCrontab          65   every problem of a crontab
-├── DatabaseUnavailable     69   it cannot be opened, is damaged, or is newer than this program
+├── DatabaseUnavailable     69   it cannot be opened, is damaged, or is newer than this program (DatabaseTooNew)
 ├── DatabaseBusy            75   another program holds it; try again
 └── NotInTime              124   what was waited for did not come in time (StillRunning)
 
@@ -106,6 +106,16 @@ class DatabaseUnavailable(QueuectlError):
     """The queue's database cannot be used as it is."""
 
     exit_code = 69
+
+
+class DatabaseTooNew(DatabaseUnavailable):
+    """A newer program wrote it."""
+
+    def __init__(self, path: str, version: int, known: int) -> None:
+        super().__init__(
+            f"`{path}` has schema version {version}; this queuectl knows {known}",
+            hint="it was written by a newer queuectl: upgrade this one",
+        )
 
 
 class DatabaseBusy(QueuectlError):

@@ -16,7 +16,7 @@ from typing import Final, Protocol
 from queuectl import clock, failpoint
 from queuectl.clockwork import Clockwork
 from queuectl.dispatch import Dispatch
-from queuectl.errors import DatabaseBusy, DatabaseUnavailable, UsageError
+from queuectl.errors import DatabaseBusy, DatabaseTooNew, DatabaseUnavailable, UsageError
 from queuectl.job import Run
 from queuectl.line import files_needed
 from queuectl.pool import LocalPool
@@ -80,6 +80,7 @@ class MainLoop:
         self._announce = announce
         self._signals: list[int] = []
         self._is_asked_to_stop = False
+        self._outdated_by: DatabaseTooNew | None = None
         self._heeded = 0
         self._release_at: float | None = None
         self._hooks_until: float | None = None
@@ -96,6 +97,8 @@ class MainLoop:
                 due = clockwork.due()
                 if "beat" in due:
                     self._store.check_in_place()
+                if "look" in due:
+                    self._outdated_by = self._newer_schema()
                 rescue = DEATH in heard or runner.is_rescuing or "look" in due
                 next_due = runner.round(beat="beat" in due, rescue=rescue)
                 self._audience.show(pool.in_flight, runner.tally, is_stopping=runner.is_stopping)
@@ -114,6 +117,8 @@ class MainLoop:
                 failpoint.reach("stop-recorded")
             stopped_by = self._signals[-1] if len(self._signals) > 1 else None
             dispatch.close(at_once=stopped_by is not None)
+            if self._outdated_by is not None:
+                raise self._outdated_by
             return runner.tally, stopped_by
 
     def _see_to_hooks(self, runner: Runner, dispatch: Dispatch, *, is_look: bool) -> None:
@@ -124,6 +129,16 @@ class MainLoop:
         if runner.owes_hooks:
             dispatch.send()
             runner.owes_hooks = False
+
+    def _newer_schema(self) -> DatabaseTooNew | None:
+        """Return why this program should work on the queue no more: another one has migrated it."""
+        try:
+            self._store.schema_version()
+        except DatabaseTooNew as error:
+            return error
+        except (DatabaseBusy, DatabaseUnavailable):  # the next round says so
+            pass
+        return None
 
     @contextmanager
     def _started(
@@ -182,7 +197,7 @@ class MainLoop:
 
     def _heed(self, runner: Runner) -> None:
         """Stop if asked to: first gently, then within the grace period, then at once."""
-        is_asked = self._signals or self._is_asked_to_stop or self._audience.is_gone
+        is_asked = self._signals or self._is_asked_to_stop or self._audience.is_gone or self._outdated_by
         if is_asked and not runner.is_stopping:
             runner.stop()
             self._release_at = time.monotonic() + self._drain_timeout

@@ -10,7 +10,7 @@ from typing import Any, Final, Self
 import apsw
 
 from queuectl import failpoint
-from queuectl.errors import DatabaseBusy, DatabaseUnavailable, QueuectlError
+from queuectl.errors import DatabaseBusy, DatabaseTooNew, DatabaseUnavailable, QueuectlError
 from queuectl.mounts import NETWORK, file_system
 from queuectl.spool import Spool
 from queuectl.store.statements import migrations, statements
@@ -145,7 +145,7 @@ class Database:
         return ([] if found == ["ok"] else found) + lost
 
     def schema_version(self) -> int:
-        """Return the number of migrations that the file has seen."""
+        """Return the number of migrations that the file has seen; raises DatabaseTooNew."""
         return self._version()
 
     def backup(self, target: Path) -> None:
@@ -253,10 +253,7 @@ class Database:
                 hint="name the queue's own database with `--db` or `QUEUECTL_DB`",
             )
         if version > len(migrations()):
-            raise DatabaseUnavailable(
-                f"`{self.path}` has schema version {version}; this queuectl knows {len(migrations())}",
-                hint="it was written by a newer queuectl: upgrade this one",
-            )
+            raise DatabaseTooNew(str(self.path), version, len(migrations()))
         return version
 
 
