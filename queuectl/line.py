@@ -110,7 +110,8 @@ class Line:
 
     def tell(self, interrupt: Interrupt, run: Run) -> None:
         """Interrupt an execution; a worker that does not end it in time is taken to hang."""
-        if interrupt is not Interrupt.WITHDRAW or self.run is None:  # who is busy need not answer that at once
+        is_idle = self.has_spoken and self.run is None
+        if interrupt is not Interrupt.WITHDRAW or is_idle:  # who is busy, or starts, need not answer that at once
             due = _by(run.spec.grace_period if interrupt in _GENTLE else 0)
             self._answers_by = min(self._answers_by or due, due)
         failpoint.reach("interrupt-before-told")
