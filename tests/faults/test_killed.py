@@ -114,15 +114,8 @@ def test_the_jobs_of_a_killed_process_group_are_ended_before_they_run_again(scen
     assert (scene.show("x")[0], scene.outcomes("x"), state_of(job)) == ("completed", ["lost", "exited"], None)
 
 
-def test_an_attempt_that_ended_while_its_runner_was_dying_is_not_run_again(scene, tmp_path):
-    go = tmp_path / "go"
-    scene.job("x", f"trap '' TERM; while [ ! -e {go} ]; do sleep 0.02; done")
-    runner = scene.runner()
-    scene.began("x")
-    scene.freeze(runner.pid)
-    go.touch()
-    eventually(lambda: scene.times("x", "ended"))
-    eventually(lambda: not scene.left())
+def test_an_attempt_that_ended_while_its_runner_was_dying_is_not_run_again(scene):
+    runner = scene.ended_unheard("x")
 
     runner.kill()
     runner.wait()

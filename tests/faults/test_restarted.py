@@ -73,16 +73,8 @@ def test_without_retries_what_ran_when_the_machine_stopped_does_not_run_twice(sc
     assert (scene.show("x")[0], scene.times("x", "began"), bystander.poll()) == ("dead", 1, None)
 
 
-def test_what_had_ended_when_the_machine_stopped_is_settled_as_it_ended(scene, tmp_path, bystander):
-    go = tmp_path / "go"
-    scene.job("x", f"while [ ! -e {go} ]; do sleep 0.02; done")
-    runner = scene.runner()
-    scene.began("x")
-    scene.freeze(runner.pid)
-    go.touch()
-    eventually(lambda: scene.times("x", "ended"))
-    eventually(lambda: not scene.left())
-    restart_machine(scene, runner, bystander)
+def test_what_had_ended_when_the_machine_stopped_is_settled_as_it_ended(scene, bystander):
+    restart_machine(scene, scene.ended_unheard("x"), bystander)
 
     scene.queuectl("run", "--drain")
 
