@@ -64,9 +64,9 @@ class Line:
         for end in (self._socket, theirs):
             end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, LARGEST_MESSAGE)
         self._socket.setblocking(False)
-        self._executor = ProcessPoolExecutor(1, context, serve, (channel, theirs, spool, journal, output_limit))
         failpoint.reach("worker-before-start")
-        with _quiet_forkserver():
+        with _quiet_helpers():
+            self._executor = ProcessPoolExecutor(1, context, serve, (channel, theirs, spool, journal, output_limit))
             forkserver.ensure_running()
         # In a thread, since who asks a forkserver that hangs waits for it.
         self._starting = threading.Thread(target=self._start, args=(theirs,), daemon=True)
@@ -196,8 +196,11 @@ def end_forkserver() -> None:
 
 
 @contextlib.contextmanager
-def _quiet_forkserver() -> Iterator[None]:
-    """Start helpers with nothing but /dev/null: they outlive a reader of ours, as in `queuectl run | head`."""
+def _quiet_helpers() -> Iterator[None]:
+    """Start multiprocessing's helpers with nothing but /dev/null.
+
+    They outlive a reader of ours, as in `queuectl run | head`, and complain when we are killed.
+    """
     kept = [os.dup(descriptor) for descriptor in range(3)]
     nothing = os.open(os.devnull, os.O_RDWR)
     try:

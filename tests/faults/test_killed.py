@@ -160,6 +160,16 @@ def test_what_a_killed_runner_had_claimed_and_not_begun_is_not_lost(scene):
     assert scene.counts() == {"completed": 300}
 
 
+def test_the_helpers_of_a_killed_runner_end_without_a_word(scene):
+    runner = scene.runner("--workers", "2")
+
+    runner.kill()
+    runner.wait()
+
+    eventually(lambda: not scene.processes())
+    assert scene.said() == ""
+
+
 def test_a_runner_that_is_killed_again_and_again_loses_no_run(scene):
     count = 30
     for number in range(count):
