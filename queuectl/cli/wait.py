@@ -75,7 +75,8 @@ def wait(
 def _awaited(store: Store, selector: Selector) -> list[Run]:
     """Return the runs to wait for, in the order in which they are named, else oldest first."""
     if selector.ids:
-        return sorted(store.runs(selector), key=lambda run: selector.ids.index(run.id))
+        named = {name: place for place, name in enumerate(selector.ids)}  # or by the number of a run that has a name
+        return sorted(store.runs(selector), key=lambda run: named.get(run.id, named.get(f"r{run.number}", 0)))
     unfinished = selector.among(UNFINISHED)
     if unfinished is None:
         raise UsageError("runs in these states are over already: there is nothing to wait for")
@@ -91,14 +92,16 @@ def over(store: Store, runs: Sequence[Run], *, seconds: float | None = None) -> 
     began = checked_at = time.monotonic()
     seen, pause = None, _FIRST_PAUSE
     while left:
-        looked = time.monotonic()
+        looked, ended = time.monotonic(), []
         if (version := store.data_version()) != seen:
             seen = version
             for number, state in store.states(left).items():
                 if state is None:
                     raise RunPurged(left[number].id)
                 if state.is_final:
-                    yield store.run(left.pop(number).id)
+                    ended.append(store.run(left.pop(number).id))
+        took = time.monotonic() - looked
+        yield from ended
         now = time.monotonic()
         if not left:
             return
@@ -107,9 +110,9 @@ def over(store: Store, runs: Sequence[Run], *, seconds: float | None = None) -> 
         if now - checked_at >= _CHECK_IN_PLACE:
             store.check_in_place()
             checked_at = now
-        pause = min(pause * 1.2, _LONGEST_PAUSE)
+        pause = max(min(pause * 1.2, _LONGEST_PAUSE), took * _DUTY)
         rest = pause if seconds is None else min(pause, began + seconds - now)
-        time.sleep(max(rest, (now - looked) * _DUTY))  # noqa: TID251 - the database tells nobody that it has changed
+        time.sleep(rest)  # noqa: TID251 - the database tells nobody that it has changed
 
 
 def verdict(store: Store, runs: Sequence[Run], *, propagate: bool) -> int:

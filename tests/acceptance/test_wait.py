@@ -68,6 +68,10 @@ def test_a_wait_for_any_ends_with_the_first(queuectl):
     assert queuectl("wait", "never", "now", "--any").stdout == "now  completed\n"
 
 
+def test_a_run_that_has_a_name_can_be_waited_for_by_its_number(settled):
+    assert settled("wait", "bad", "r1", code=1).stdout == "bad  dead  exit code 7\ngood  completed\n"
+
+
 def test_a_wait_in_vain_says_for_what(queuectl):
     queuectl("enqueue", "--id", "never", "--in", "1h", "true")
 
