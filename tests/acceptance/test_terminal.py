@@ -215,7 +215,7 @@ def test_following_shows_whole_characters_and_nothing_that_acts_and_is_left_with
     assert "Traceback" not in following.said.decode()
 
 
-@pytest.mark.parametrize(("answer", "code", "left"), [("n\n", 130, 1), ("y\n", 0, 0), ("\x03", 130, 1)])
+@pytest.mark.parametrize(("answer", "code", "left"), [("n\n", 1, 1), ("y\n", 0, 0), ("\x03", 130, 1)])
 def test_what_is_deleted_for_good_is_asked_for_first(queuectl, terminal, answer, code, left):
     queuectl("enqueue", "--id", "x", "--retries", "0", "false")
     queuectl("run", "--drain", code=1)

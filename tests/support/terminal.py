@@ -15,8 +15,14 @@ import pyte
 
 from tests.support.waiting import eventually
 
-# Makes the pty the terminal of its session, as a login does, and becomes the command.
-_LOGIN = "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
+# Makes the pty the terminal of its session and heeds its signals, as a login does, and becomes the command.
+_LOGIN = """
+import fcntl, os, signal, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+for sig in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
+    signal.signal(sig, signal.SIG_DFL)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
 
 
 class Terminal:
