@@ -21,42 +21,55 @@ from queuectl.rules import text
 
 USAGE_EXIT: Final = UsageError.exit_code
 
-# The order of `queuectl --help`: declare, run, look, mend, set up.
-COMMANDS: Final = {
-    "validate": "declare",
-    "plan": "declare",
-    "apply": "declare",
-    "applies": "declare",
-    "import": "import_crontab",
-    "run": "run",
-    "worker": "worker",
-    "enqueue": "enqueue",
-    "wait": "wait",
-    "status": "look",
-    "watch": "watch",
-    "list": "look",
-    "jobs": "look",
-    "show": "look",
-    "logs": "look",
-    "why": "why",
-    "metrics": "metrics",
-    "check": "check",
-    "dashboard": "dashboard",
-    "next": "schedule",
-    "simulate": "simulate",
-    "trigger": "schedule",
-    "pause": "schedule",
-    "resume": "schedule",
-    "cancel": "runs",
-    "retry": "runs",
-    "dlq": "dlq",
-    "backup": "mend",
-    "restore": "mend",
-    "doctor": "mend",
-    "config": "config",
-    "init": "init",
-    "completion": "completion",
+# As `queuectl --help` shows them: what each command is for, its name, and the module that has it.
+SECTIONS: Final = {
+    "Declare": {
+        "init": "init",
+        "validate": "declare",
+        "plan": "declare",
+        "apply": "declare",
+        "applies": "declare",
+        "simulate": "simulate",
+        "import": "import_crontab",
+    },
+    "Run": {
+        "run": "run",
+        "worker": "worker",
+        "enqueue": "enqueue",
+        "wait": "wait",
+    },
+    "Look": {
+        "status": "look",
+        "watch": "watch",
+        "list": "look",
+        "jobs": "look",
+        "show": "look",
+        "logs": "look",
+        "why": "why",
+        "dashboard": "dashboard",
+    },
+    "Schedules": {
+        "next": "schedule",
+        "trigger": "schedule",
+        "pause": "schedule",
+        "resume": "schedule",
+    },
+    "Mend": {
+        "cancel": "runs",
+        "retry": "runs",
+        "dlq": "dlq",
+    },
+    "Operate": {
+        "check": "check",
+        "metrics": "metrics",
+        "backup": "mend",
+        "restore": "mend",
+        "doctor": "mend",
+        "config": "config",
+        "completion": "completion",
+    },
 }
+COMMANDS: Final = {name: module for commands in SECTIONS.values() for name, module in commands.items()}
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
@@ -106,7 +119,7 @@ def build(only: Sequence[str] = ()) -> typer.Typer:
     """Return the whole command line, or just the part that serves the command named in ``only``."""
     app = typer.Typer(
         name="queuectl",
-        cls=_InOrder,
+        cls=_Sections,
         invoke_without_command=True,  # `--version` is no command
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
@@ -120,12 +133,13 @@ def build(only: Sequence[str] = ()) -> typer.Typer:
     return app
 
 
-class _InOrder(Group):
-    """Lists the commands in the order of COMMANDS, groups among them."""
+class _Sections(Group):
+    """Lists the commands under the headings of SECTIONS."""
 
-    def list_commands(self, ctx: Any) -> list[str]:
-        """Return the names."""
-        return sorted(super().list_commands(ctx), key=list(COMMANDS).index)
+    def sections(self, ctx: Any) -> list[tuple[str, list[str]]]:
+        """Return each heading with the names below it."""
+        names = self.list_commands(ctx)
+        return [(heading, [name for name in commands if name in names]) for heading, commands in SECTIONS.items()]
 
 
 def _root(
