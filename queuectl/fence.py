@@ -9,7 +9,6 @@ import contextlib
 import fcntl
 import os
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
@@ -81,6 +80,8 @@ def _send(pid: int, sig: signal.Signals, path: str, mark: str) -> None:
 
 def _holders(path: str) -> list[int]:
     if sys.platform != "linux":
+        import subprocess
+
         try:
             found = subprocess.run(["lsof", "-t", path], capture_output=True, text=True, check=False).stdout
         except OSError:  # nobody to ask: the lock is then waited for

@@ -6,7 +6,6 @@ file names the boot of the machine in which the runner lives: what is not synced
 
 import contextlib
 import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Final
@@ -91,6 +90,8 @@ def forget(spool: Spool, runner: int) -> None:
 def _boot() -> str:
     """Return the name of this boot of the machine."""
     if sys.platform == "darwin":
+        import subprocess
+
         asked = subprocess.run(["sysctl", "-n", "kern.bootsessionuuid"], capture_output=True, text=True, check=False)
         return asked.stdout.strip()
     return Path(_BOOT_ID).read_text().strip()
