@@ -14,6 +14,8 @@ import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from hashlib import sha256
+from socket import gethostname
 from string import Template
 from time import monotonic
 from typing import IO, Final
@@ -48,12 +50,13 @@ def deliver(errand: Errand, *, database: str, hurry: threading.Event) -> Deliver
     """Try once, and return how that went; it ends early once ``hurry`` is set."""
     hook = errand.hook
     try:
-        environ = _environment(errand, database)
-        told = _document(errand, environ) if hook.url else b""
+        inherited = _inherited()
+        environ = _environment(errand, database, inherited)
+        told = _document(errand, database, environ) if hook.url else b""
         process = subprocess.Popen(
             _arguments(errand),
             cwd=errand.cwd if hook.url is None else None,
-            env=environ,
+            env=environ if hook.url is None else inherited,  # what is meant for the job may keep Python from starting
             stdin=subprocess.PIPE if told else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -138,13 +141,16 @@ def _arguments(errand: Errand) -> list[str]:
     return [*errand.shell, hook.command] if isinstance(hook.command, str) else list(hook.command)
 
 
-def _environment(errand: Errand, database: str) -> dict[str, str]:
+def _inherited() -> dict[str, str]:
+    return {name: value for name, value in own_environment().items() if name != fence.MARK}
+
+
+def _environment(errand: Errand, database: str, inherited: Mapping[str, str]) -> dict[str, str]:
     from_file = read_env_file(errand.env_file) if errand.env_file else {}
-    inherited = {name: value for name, value in own_environment().items() if name != fence.MARK}
     return {**inherited, **from_file, **errand.env, **variables(errand.facts), "QUEUECTL_DB": database}
 
 
-def _document(errand: Errand, environ: Mapping[str, str]) -> bytes:
+def _document(errand: Errand, database: str, environ: Mapping[str, str]) -> bytes:
     """Return what the process that sends is told, by its standard input: `ps` must not see the address."""
     hook = errand.hook
     assert hook.url is not None
@@ -152,9 +158,10 @@ def _document(errand: Errand, environ: Mapping[str, str]) -> bytes:
         url = Template(hook.url).substitute(environ)
     except KeyError as error:
         raise ValueError(f"`${error.args[0]}` of its address is not set") from None
-    return json.dumps(
-        {"url": url, "timeout": hook.timeout, "try": errand.tries, "facts": errand.facts}, ensure_ascii=True
-    ).encode()
+    # Two queues may call the same address, and their executions have the same names.
+    key = sha256(f"{gethostname()}:{database}:{errand.facts['id']}".encode()).hexdigest()[:32]
+    told = {"url": url, "timeout": hook.timeout, "key": key, "try": errand.tries, "facts": errand.facts}
+    return json.dumps(told).encode()
 
 
 def _reason(error: OSError | ValueError) -> str:

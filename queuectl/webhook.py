@@ -35,7 +35,7 @@ def send(told: dict[str, Any]) -> tuple[bool, str]:
         headers={
             "Content-Type": "application/json",
             "User-Agent": f"queuectl/{__version__}",
-            "Idempotency-Key": facts["id"],
+            "Idempotency-Key": told["key"],
             "X-Queuectl-Hook": facts["hook"],
             "X-Queuectl-Try": str(told["try"]),
         },

@@ -3,6 +3,7 @@
 import http.server
 import json
 import os
+import re
 import signal
 import subprocess
 import threading
@@ -159,11 +160,29 @@ def test_an_address_gets_the_facts_once(queuectl, endpoint):
 
     [(path, headers, body)] = endpoint.got
     assert path == "/services/hush"
-    assert (headers["Content-Type"], headers["Idempotency-Key"]) == ("application/json", body["id"])
+    assert headers["Content-Type"] == "application/json"
+    assert re.fullmatch("[0-9a-f]{32}", headers["Idempotency-Key"])
     assert (headers["X-Queuectl-Hook"], headers["X-Queuectl-Try"]) == ("on_dead", "1")
     assert headers["User-Agent"].startswith("queuectl/")
     assert (body["job"], body["state"], body["exit_code"], body["run"]) == ("nightly/bad", "dead", 3, "r1")
     assert fates(queuectl) == [("on_dead", 1, "delivered", "HTTP 204")]
+
+
+def test_what_is_meant_for_the_job_does_not_keep_an_address_from_being_called(queuectl, endpoint):
+    job(queuectl, f"on_dead = {{ url = '{endpoint.url}/$PYTHONHOME' }}\nenv = {{ PYTHONHOME = 'nowhere' }}")
+    queuectl("run", "--drain", code=1)
+
+    assert [path for path, *_ in endpoint.got] == ["/nowhere"]
+
+
+def test_two_queues_that_call_one_address_have_different_keys(queuectl, endpoint):
+    for name in ("one.db", "two.db"):
+        queue = str(queuectl.folder / name)
+        run = json.dumps({"command": "true", "on_success": {"url": endpoint.url}})
+        queuectl("enqueue", "--db", queue, run)
+        queuectl("run", "--drain", "--db", queue)
+
+    assert len({headers["Idempotency-Key"] for _, headers, _ in endpoint.got}) == 2
 
 
 def test_no_secret_of_an_address_is_shown(queuectl, endpoint):
