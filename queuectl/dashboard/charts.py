@@ -14,6 +14,11 @@ from queuectl.job import State
 from queuectl.store import Result
 
 _HEIGHT: Final = 150
+_MARKS: Final = (0, 1, 10, 60, 600, 3600, 36000, 360000)
+_SECONDS: Final = (
+    "datum.value < 60 ? format(datum.value, '.3~g') + ' s' : "
+    "datum.value < 3600 ? datum.value / 60 + ' min' : datum.value / 3600 + ' h'"
+)
 _EXACT: Final = "%Y-%m-%d %H:%M:%S"
 _KINDS: Final = {
     "waited": State.SKIPPED,
@@ -63,7 +68,7 @@ def time_line(bars: Sequence[Bar]) -> Any:
             stroke=alt.Stroke("kind:N", scale=colours, legend=None),
             tooltip=[alt.Tooltip("what:N", title="what"), alt.Tooltip("took:N", title="took")],
         )
-        .properties(height=120)
+        .properties(height=140)
     )
 
 
@@ -123,15 +128,17 @@ def times(trend: Trend) -> Any:
         for share, seconds in zip(("p50", "p95"), both, strict=True)
         if seconds is not None
     ]
+    longest = max((each or 0 for step in trend.steps for each in (*step.waited, *step.took)), default=1)
+    seconds = alt.Axis(values=[mark for mark in _MARKS if mark <= longest], labelExpr=_SECONDS)
     colours = alt.Scale(domain=["waited", "took"], range=[colour(State.FAILED), colour(State.PROCESSING)])
     return (
         alt.Chart(alt.InlineData(values=values))
         .mark_line(point=alt.OverlayMarkDef(size=18), strokeWidth=1.8)
         .encode(
             x=_time("at", trend),
-            y=alt.Y("seconds:Q", title=None, scale=alt.Scale(type="symlog", constant=0.1), axis=alt.Axis(tickCount=4)),
+            y=alt.Y("seconds:Q", title=None, scale=alt.Scale(type="symlog", constant=0.1), axis=seconds),
             color=alt.Color("what:N", scale=colours, legend=_legend()),
-            strokeDash=alt.StrokeDash("share:N", legend=_legend()),
+            strokeDash=alt.StrokeDash("share:N", legend=None),
             tooltip=[
                 _clock("at"),
                 alt.Tooltip("what:N", title="what"),
@@ -217,7 +224,7 @@ def strip(day: Day, names: Sequence[str]) -> Any:
     fates = alt.Scale(domain=["runs", "paused"], range=[colour(State.PROCESSING), colour(State.FAILED)])
     y = alt.Y("job:N", title=None, sort=list(names), axis=alt.Axis(labelOverlap=False, labelLimit=190, grid=True))
     x = alt.X("at:T", title=None, scale=alt.Scale(type="utc"), axis=alt.Axis(format="%H:%M", grid=False))
-    fate = alt.Color("fate:N", scale=fates, legend=_legend())
+    fate = alt.Color("fate:N", scale=fates, legend=_legend() if any(each.is_paused for each in day.jobs) else None)
     drawn = alt.Chart(alt.InlineData(values=ticks)).mark_tick(thickness=3, size=16).encode(
         x=x, y=y, color=fate, tooltip=[alt.Tooltip("job:N"), alt.Tooltip("at:T", format=_EXACT, title="slot")]
     )  # fmt: skip
@@ -235,13 +242,8 @@ def _millis(step: Step) -> float:
 
 def _time(field: str, trend: Trend) -> Any:
     form = "%H:%M" if trend.step.total_seconds() < 6 * 3600 else "%a %d"
-    first, last = trend.steps[0].at, trend.steps[-1].at + trend.step
-    return alt.X(
-        f"{field}:T",
-        title=None,
-        scale=alt.Scale(type="utc", domain=[first.timestamp() * 1000, last.timestamp() * 1000]),
-        axis=alt.Axis(format=form, grid=False, tickCount=5, labelFlush=True),
-    )
+    axis = alt.Axis(format=form, grid=False, tickCount=5)
+    return alt.X(f"{field}:T", title=None, scale=alt.Scale(type="utc"), axis=axis)
 
 
 def _clock(field: str) -> Any:

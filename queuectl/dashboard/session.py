@@ -4,6 +4,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from queuectl.errors import QueuectlError
 from queuectl.settings import Settings, load
 from queuectl.store import Store
 
@@ -20,6 +21,13 @@ class Shown:
     def reading(self) -> Store:
         """Open the queue so that nothing can be written; whoever opens it closes it at once."""
         return Store(self.settings.db, read_only=True, busy_timeout=min(self.settings.busy_timeout, _PATIENCE))
+
+    def writing(self) -> Store:
+        """Open the queue to do what a person asks for; raises QueuectlError if that is not allowed here."""
+        if not self.allows_actions:
+            raise QueuectlError("nothing may be done here", hint="start the dashboard with `--allow-actions`")
+        settings = self.settings
+        return Store(settings.db, create=False, busy_timeout=settings.busy_timeout, durability=settings.durability)
 
 
 _shown: Shown | None = None

@@ -53,6 +53,10 @@ def main() -> None:
         else:
             st.badge("read-only", icon=":material/visibility:", color="gray")
         st.caption(quoted(shown().settings.db.name), help=quoted(str(shown().settings.db)))
+    if shown().allows_actions:
+        from queuectl.dashboard.acting import tell
+
+        tell()
     chosen.run()
 
 

@@ -15,8 +15,6 @@ from queuectl.store import Store
 from queuectl.visible import visible
 from queuectl.why import Answer
 
-AT: Final = st.column_config.TextColumn(width=170)
-FACT: Final = st.column_config.TextColumn(width=640)
 Facts = TypeVar("Facts")
 Row = Mapping[str, Any]
 
@@ -138,14 +136,12 @@ def caption(text: str) -> None:
     st.markdown(f"**{text}**")
 
 
-def answer(found: Answer, *, key: str) -> None:
+def answer(found: Answer) -> None:
     """Show why something is as it is: the conclusion, and the dated facts that lead to it."""
     st.markdown(sentence(f"{found.conclusion}."))
     if found.facts:
-        rows = [{"At": exact(each.at), "What": str(each.kind), "Fact": visible(each.sentence)} for each in found.facts]
-        table(
-            rows, {"At": AT, "What": None, "Fact": FACT}, key=key, alt="The facts, in the order of time", rows_high=10
-        )
+        lines = (f"{exact(each.at)}  {each.kind:<9} {visible(each.sentence)}" for each in found.facts)
+        st.code("\n".join(lines), language=None, wrap_lines=True)
 
 
 def spec(found: JobSpec) -> None:

@@ -86,14 +86,17 @@ class Watching(History):
                 break
         return Found(found, before if before > 1 else None)
 
-    def latest_results(self, *, each: int) -> dict[str, list[Result]]:
-        """Return how the latest runs of every declared job ended, newest first, ``each`` at most."""
+    def latest_results(self, *, each: int, job: str | None = None) -> dict[str, list[Result]]:
+        """Return how the latest runs of every declared job ended, or of one, newest first, ``each`` at most."""
+        manifest, _, name = (job or "").partition("/")
         return {
             job: [
                 Result(run, State(state), to_instant_or_none(started_at), to_instant(finished_at), reason)
                 for run, state, started_at, finished_at, reason in json.loads(results)
             ]
-            for job, results in self._all("latest_results", {"each": each})
+            for job, results in self._all(
+                "latest_results", {"each": each, "job": job, "manifest": manifest, "name": name}
+            )
         }
 
     def dead_groups(self, *, limit: int) -> list[DeadGroup]:

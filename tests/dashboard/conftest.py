@@ -8,6 +8,7 @@ import pytest
 from queuectl import clock, settings
 from queuectl.dashboard import session
 from queuectl.store import Store
+from tests.acceptance.conftest import queuectl  # noqa: F401 - a fixture
 from tests.support.clocks import ManualClock
 
 

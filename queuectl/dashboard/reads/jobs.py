@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Final
 
 from queuectl.dashboard.reads.overview import usual
-from queuectl.errors import JobNotFound
 from queuectl.inquiry import ask_job
 from queuectl.job import State
 from queuectl.pause import Pause
@@ -26,7 +25,7 @@ class JobLine:
 
     stored: StoredJob
     results: Sequence[Result]
-    paused_by: str | None
+    paused: Pause | None
 
     @property
     def success(self) -> float | None:
@@ -44,7 +43,7 @@ class JobLine:
         """Whether it runs when it is due."""
         if not self.stored.job.enabled:
             return "disabled"
-        return "paused" if self.paused_by is not None else ""
+        return "paused" if self.paused is not None else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,17 +75,15 @@ def job_list(store: Store, now: datetime) -> JobList:
 def one_job(store: Store, now: datetime, name: str) -> OneJob:
     """Return one job; raises JobNotFound."""
     stored = store.job(name)
-    results = store.latest_results(each=_DETAIL).get(name)
-    if results is None:
-        raise JobNotFound(name)
+    results = store.latest_results(each=_DETAIL, job=name)[name]
     pauses = [pause for pause in store.pauses(since=now) if pause.begins_at <= now]
     line = _line(stored, results[:LATEST], pauses, now)
     return OneJob(now, line, tuple(results), ask_job(store, name, now=now))
 
 
 def _line(stored: StoredJob, results: Sequence[Result], pauses: Sequence[Pause], now: datetime) -> JobLine:
-    by = next((pause.by for pause in pauses if pause.covers(stored.job.full_name, now)), None)
-    return JobLine(stored=stored, results=results, paused_by=by)
+    paused = next((pause for pause in pauses if pause.covers(stored.job.full_name, now)), None)
+    return JobLine(stored=stored, results=results, paused=paused)
 
 
 def _died_last(results: Sequence[Result]) -> bool:

@@ -119,10 +119,7 @@ def overview(store: Store, now: datetime) -> Overview:
     next_due = store.next_due()
     oldest_due = None if next_due in (None, HELD) or next_due > now else next_due
     runners = live_runners(store)
-    results = store.latest_results(each=_SHOWN)
-    under_way = tuple(
-        UnderWay(run, elapsed(run, now), usual(results.get(run.job or "", ()))) for run in store.under_way(limit=_SHOWN)
-    )
+    under_way = tuple(UnderWay(run, elapsed(run, now), _usual_of(store, run)) for run in store.under_way(limit=_SHOWN))
     jobs = store.jobs()
     slots = sorted((stored.next_slot, stored.job.full_name) for stored in jobs if stored.next_slot)
     dead = tuple(store.search(Selector(states=(State.DEAD,)), limit=_FEW, seconds=0.05).runs)
@@ -169,6 +166,10 @@ def live_runners(store: Store) -> tuple[LiveRunner, ...]:
 def elapsed(run: Run, now: datetime) -> float:
     """Return for how many seconds the present attempt of a run has been going on."""
     return max((now - run.started_at).total_seconds(), 0.0) if run.started_at else 0.0
+
+
+def _usual_of(store: Store, run: Run) -> float | None:
+    return usual(store.latest_results(each=_SHOWN, job=run.job).get(run.job, ())) if run.job else None
 
 
 def usual(results: Iterable[Result]) -> float | None:

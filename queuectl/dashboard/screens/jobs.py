@@ -6,6 +6,7 @@ import streamlit as st
 
 from queuectl.dashboard import charts, widgets
 from queuectl.dashboard.reads.jobs import JobLine, OneJob, job_list, one_job
+from queuectl.dashboard.session import shown
 from queuectl.dashboard.words import NONE, SIGNS, counted, duration, quoted, shortened
 from queuectl.durations import ago
 from queuectl.visible import visible
@@ -66,8 +67,8 @@ def one(name: str) -> None:
     if found is None:
         return
     line, job = found.line, found.line.stored.job
-    if line.paused_by is not None:
-        st.warning(f"Paused by {quoted(line.paused_by)}: its slots pass without a run.", icon=":material/pause_circle:")
+    if line.paused is not None:
+        st.warning(f"Paused by {quoted(line.paused.by)}: its slots pass without a run.", icon=":material/pause_circle:")
     if not job.enabled:
         st.warning("Disabled in its manifest.", icon=":material/block:")
     if job.spec.description:
@@ -81,7 +82,7 @@ def one(name: str) -> None:
     why, latest, spec = st.tabs(["Why", "Runs", "Spec"], key="job tab", on_change="rerun", bind="query-params")
     if why.open:
         with why:
-            widgets.answer(found.answer, key="job facts")
+            widgets.answer(found.answer)
     if latest.open:
         with latest:
             _runs(found)
@@ -129,12 +130,22 @@ def _runs(found: OneJob) -> None:
     st.page_link(widgets.page("Runs"), label="All its runs", icon=":material/list_alt:", query_params={"job": job})
 
 
+def _offer(name: str) -> None:
+    from queuectl.dashboard import acting
+
+    found = widgets.look(lambda store, now: one_job(store, now, name))
+    if found is not None:
+        acting.offer(acting.job_acts(name, found.line.paused), key="job")
+
+
 def main() -> None:
     """Show one job if one is asked for, else all."""
     asked = str(st.query_params.get("job", ""))[:200]
     if asked:
         st.page_link(widgets.page("Jobs"), label="All jobs", icon=":material/arrow_back:")
         widgets.title(quoted(asked))
+        if shown().allows_actions:
+            _offer(asked)
         st.fragment(one, run_every=widgets.every(5), key="job")(asked)
     else:
         widgets.title("Jobs")

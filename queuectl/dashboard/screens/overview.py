@@ -75,7 +75,7 @@ def trends(span: str) -> None:
         widgets.caption("Failed attempts, dead and cancelled runs" + ("; dashed: applies" if found.applies else ""))
         chart = charts.counts(found, [State.FAILED, State.DEAD, State.CANCELLED], _went_wrong)
         charts.draw(chart, key="failed", alt_text="How many attempts failed and runs died or were cancelled, over time")
-        widgets.caption("Seconds waited and taken: the middle, and what 95 in 100 stayed below")
+        widgets.caption("Waited and took; dashed: 95 in 100 stay below")
         charts.draw(charts.times(found), key="times", alt_text="How long runs waited and took, over time")
 
 

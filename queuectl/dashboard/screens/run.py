@@ -34,8 +34,8 @@ def body(run_id: str) -> None:
     found = widgets.look(lambda store, now: one_run(store, now, run_id))
     if found is None:
         return
-    if found.run.state.is_final == st.session_state.get("run follows"):  # it has just ended, or was begun anew
-        st.session_state["run follows"] = not found.run.state.is_final
+    if st.session_state.get("run state") != (run_id, found.run.state):  # what is offered, and whether it is followed
+        st.session_state["run state"] = (run_id, found.run.state)
         st.rerun()
     _head(found)
     _tiles(found)
@@ -49,7 +49,7 @@ def body(run_id: str) -> None:
             _output(found)
     if why.open:
         with why:
-            widgets.answer(found.answer, key="facts")
+            widgets.answer(found.answer)
     if attempts.open:
         with attempts:
             _attempts(found)
@@ -180,12 +180,23 @@ def _size(size: int) -> str:
     return f"{size} B"
 
 
+def _offer(run_id: str) -> None:
+    from queuectl.dashboard import acting
+
+    run = widgets.look(lambda store, _: store.run(run_id))
+    if run is not None:
+        acting.offer(acting.run_acts(run), key="run")
+
+
 def main() -> None:
     """Show the run that is asked for, and go on looking at it until it is over."""
     run_id = asked_for()
     widgets.title(f"Run {quoted(run_id)}")
-    follows = st.session_state.setdefault("run follows", True)
-    st.fragment(body, run_every=widgets.every(2) if follows else None, key="run")(run_id)
+    if shown().allows_actions:
+        _offer(run_id)
+    _, state = st.session_state.get("run state", (run_id, None))
+    is_over = state is not None and state.is_final
+    st.fragment(body, run_every=None if is_over else widgets.every(2), key="run")(run_id)
 
 
 if __name__ == "__main__":  # as Streamlit runs a page

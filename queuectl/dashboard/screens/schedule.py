@@ -4,6 +4,7 @@ import streamlit as st
 
 from queuectl.dashboard import charts, widgets
 from queuectl.dashboard.reads.schedule import Day, Planned, day
+from queuectl.dashboard.session import shown
 from queuectl.dashboard.words import NONE, SIGNS, counted, exact, quoted, shortened
 from queuectl.durations import ago
 
@@ -98,6 +99,16 @@ def _row(each: Planned, found: Day) -> dict[str, object]:
     }
 
 
+def _offer() -> None:
+    from queuectl.dashboard import acting
+
+    pauses = widgets.look(lambda store, now: [each for each in store.pauses(since=now) if each.begins_at <= now])
+    if pauses:
+        acting.offer([acting.resume_act(each) for each in pauses], key="pauses")
+
+
 if __name__ == "__main__":  # as Streamlit runs a page
     widgets.title("Schedule")
+    if shown().allows_actions:
+        _offer()
     st.fragment(body, run_every=widgets.every(30), key="schedule")()

@@ -23,7 +23,7 @@ SELECT coalesce(max(number), 0)
   FROM runs;
 
 -- name: latest_results
--- How the latest runs of each declared job ended, newest first; by runs_of_job.
+-- How the latest runs of each declared job, or of one, ended, newest first; by runs_of_job.
 SELECT jobs.manifest || '/' || jobs.name,
        (SELECT json_group_array(json_array(id, state, started_at, finished_at, reason))
           FROM (SELECT coalesce(given_id, 'r' || number) AS id, state, started_at, finished_at, reason
@@ -33,6 +33,7 @@ SELECT jobs.manifest || '/' || jobs.name,
                  LIMIT :each))
   FROM jobs
  WHERE jobs.removed_at IS NULL
+   AND (:job IS NULL OR (jobs.manifest = :manifest AND jobs.name = :name))
  ORDER BY jobs.manifest, jobs.name;
 
 -- name: dead_groups
