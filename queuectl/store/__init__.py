@@ -11,11 +11,12 @@ from queuectl.store.queue import RunIdTaken
 from queuectl.store.selection import Choice
 from queuectl.store.slots import DueJob
 from queuectl.store.values import Apply, Author, Runner, Settlement
-from queuectl.store.watching import DeadGroup, Found, Result
+from queuectl.store.watching import ApplyLine, DeadGroup, Found, Result
 from queuectl.store.watching import Watching as Store
 
 __all__ = [
     "Apply",
+    "ApplyLine",
     "Author",
     "Called",
     "Choice",

@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -11,6 +12,7 @@ from queuectl.records import to_instant, to_instant_or_none, to_micros
 from queuectl.selector import Selector
 from queuectl.store.history import History
 from queuectl.store.rows import run_of
+from queuectl.store.values import Apply, Author
 
 _FIRST_STRETCH: Final = 20_000  # runs; each stretch after it is twice as long
 
@@ -49,6 +51,16 @@ class DeadGroup:
     first_at: datetime
     last_at: datetime
     newest: str
+
+
+@dataclass(frozen=True, slots=True)
+class ApplyLine:
+    """An apply without its changes: only how often it took each action."""
+
+    number: int
+    applied_at: datetime
+    author: Author
+    actions: Mapping[str, int]
 
 
 class Watching(History):
@@ -109,3 +121,26 @@ class Watching(History):
     def job_tags(self) -> list[str]:
         """Return the tags of the declared jobs."""
         return [str(tag) for (tag,) in self._all("job_tags")]
+
+    def apply_lines(self, *, limit: int) -> list[ApplyLine]:
+        """Return the newest applies, newest first, without what they changed: that may be ten thousand jobs."""
+        return [
+            ApplyLine(number, to_instant(applied_at), _author(*author), json.loads(actions))
+            for number, applied_at, *author, actions in self._all("apply_lines", {"limit": limit})
+        ]
+
+    def apply_numbered(self, number: int) -> Apply | None:
+        """Return one apply with all its changes; None if there is none of this number."""
+        for found, applied_at, *author, changes in self._all("apply_by_number", {"number": number}):
+            return Apply(
+                number=found, applied_at=to_instant(applied_at), author=_author(*author), changes=json.loads(changes)
+            )
+        return None
+
+    def apply_times(self, *, limit: int) -> list[tuple[datetime, int]]:
+        """Return when the newest applies were, and their numbers, newest first."""
+        return [(to_instant(applied_at), number) for number, applied_at in self._all("apply_times", {"limit": limit})]
+
+
+def _author(user: str, host: str, commit: str | None, is_dirty: int | None) -> Author:
+    return Author(user=user, host=host, git_commit=commit, git_dirty=None if is_dirty is None else bool(is_dirty))

@@ -1,14 +1,15 @@
 """The applies: who changed what, when, from which commit, and whether more failed after it than before."""
 
-from collections import Counter
+import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from queuectl.job import State
-from queuectl.store import Apply, Store
+from queuectl.store import Apply, ApplyLine, Store
 
-MOST: Final = 200
+MOST: Final = 100
+_NUMBER: Final = re.compile("[0-9]{1,15}")
 _AROUND: Final = timedelta(hours=1)
 _STEP: Final = timedelta(minutes=5)
 
@@ -18,7 +19,7 @@ class ApplyList:
     """The latest applies, newest first."""
 
     now: datetime
-    applies: tuple[Apply, ...]
+    applies: tuple[ApplyLine, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +30,24 @@ class Around:
     after: int
 
 
+@dataclass(frozen=True, slots=True)
+class OneApply:
+    """An apply with its changes, None if there is none of this number, and what failed around it, if that is known."""
+
+    now: datetime
+    apply: Apply | None
+    around: Around | None
+
+
 def apply_list(store: Store, now: datetime) -> ApplyList:
     """Return the latest applies."""
-    return ApplyList(now, tuple(store.applies(limit=MOST)))
+    return ApplyList(now, tuple(store.apply_lines(limit=MOST)))
+
+
+def one_apply(store: Store, now: datetime, number: str) -> OneApply:
+    """Return one apply, and what failed around it, if that is known by the minute."""
+    found = store.apply_numbered(int(number)) if _NUMBER.fullmatch(number) else None
+    return OneApply(now, found, around(store, now, found) if found else None)
 
 
 def around(store: Store, now: datetime, apply: Apply) -> Around | None:
@@ -44,11 +60,6 @@ def around(store: Store, now: datetime, apply: Apply) -> Around | None:
         if is_failure and each.start is not None and each.start < apply.applied_at + _AROUND:
             found[each.start + _STEP > apply.applied_at] += each.measure.count
     return Around(before=found[False], after=found[True])
-
-
-def counts(apply: Apply) -> Counter[str]:
-    """Return how often each action was taken."""
-    return Counter(str(change.get("action")) for change in apply.changes)
 
 
 def diff_lines(change: dict[str, Any]) -> list[str]:

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from queuectl.evidence import Declaration
 from queuectl.inquiry import ask_run
 from queuectl.job import Attempt, Run
 from queuectl.outcome import Cancelled, Exited, Outcome, Released
 from queuectl.output import read_end, read_output
 from queuectl.selector import Selector
 from queuectl.spool import Spool
-from queuectl.store import Apply, Store
+from queuectl.store import Store
 from queuectl.visible import visible
 from queuectl.why import Answer
 
@@ -22,7 +23,6 @@ MOST_LINES: Final = 200
 """So many lines are shown of those that a search finds."""
 
 _LONGEST_LINE: Final = 2_000
-_APPLIES: Final = 200
 _BARS: Final = 12
 
 
@@ -52,7 +52,7 @@ class OneRun:
     now: datetime
     run: Run
     attempts: tuple[Attempt, ...]
-    applied: Apply | None
+    applied: Declaration | None
     before: Run | None
     answer: Answer
 
@@ -115,18 +115,12 @@ def _kind(outcome: Outcome, run: Run) -> str:
     return "cancelled" if isinstance(outcome, Cancelled | Released) else "failed"
 
 
-def _applied(store: Store, run: Run) -> Apply | None:
-    """Return the apply that last changed the run's job before the run came, if it is among the latest ones."""
+def _applied(store: Store, run: Run) -> Declaration | None:
+    """Return what the latest apply before the run came did to its job, if that is on record."""
     if run.job is None:
         return None
-    return next(
-        (
-            apply
-            for apply in store.applies(limit=_APPLIES)
-            if apply.applied_at <= run.created_at and any(change.get("job") == run.job for change in apply.changes)
-        ),
-        None,
-    )
+    stored, _ = store.job_on_record(run.job)
+    return next((each for each in reversed(store.declarations(stored.id)) if each.at <= run.created_at), None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ SPANS: Final = {
 }
 """How far a person looks back, and in which steps."""
 
+_MOST_APPLIES: Final = 50
 _OVER: Final = (State.COMPLETED, State.DEAD, State.CANCELLED)
 
 
@@ -73,7 +74,7 @@ def trend(store: Store, now: datetime, span: str) -> Trend:
         steps.append(_step(at, found, waiting, is_open=at + step > now))
         waiting = max(waiting - _came(found) + _left(found), 0)
         at -= step
-    applies = ((each.applied_at, each.number) for each in store.applies(limit=50))
+    applies = store.apply_times(limit=_MOST_APPLIES)
     return Trend(step, tuple(reversed(steps)), tuple(each for each in applies if each[0] >= steps[-1].at))
 
 

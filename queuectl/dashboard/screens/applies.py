@@ -3,10 +3,10 @@
 import streamlit as st
 
 from queuectl.dashboard import widgets
-from queuectl.dashboard.reads.applies import apply_list, around, counts, diff_lines
+from queuectl.dashboard.reads.applies import apply_list, diff_lines, one_apply
 from queuectl.dashboard.words import NONE, counted, exact, quoted, shortened
 from queuectl.durations import ago
-from queuectl.store import Apply
+from queuectl.store import Author
 from queuectl.visible import visible
 
 _COLUMNS = ("When", "By", "Commit", "Created", "Changed", "Removed")
@@ -22,20 +22,18 @@ def body() -> None:
         st.info("Nothing was applied yet.", icon=":material/inbox:")
         st.code("queuectl apply manifests/", language="shell")
         return
-    rows = []
-    for each in found.applies:
-        tally = counts(each)
-        rows.append(
-            {
-                "Apply": str(each.number),
-                "When": ago(each.applied_at, found.now),
-                "By": shortened(f"{each.author.user}@{each.author.host}"),
-                "Commit": _commit(each),
-                "Created": tally["create"],
-                "Changed": tally["update"] + tally["rename"],
-                "Removed": tally["remove"],
-            }
-        )
+    rows = [
+        {
+            "Apply": str(each.number),
+            "When": ago(each.applied_at, found.now),
+            "By": shortened(f"{each.author.user}@{each.author.host}"),
+            "Commit": _commit(each.author),
+            "Created": each.actions.get("create", 0),
+            "Changed": each.actions.get("update", 0) + each.actions.get("rename", 0),
+            "Removed": each.actions.get("remove", 0),
+        }
+        for each in found.applies
+    ]
     columns = {
         "Apply": st.column_config.ButtonColumn(
             "Apply", key="open apply", on_click=_open, type="tertiary", pinned=True, alignment="left", width=70
@@ -50,30 +48,27 @@ def _open() -> None:
     widgets.open_page("Applies", number=st.session_state["open apply"]["label"])
 
 
-def _commit(each: Apply) -> str:
-    if each.author.git_commit is None:
+def _commit(author: Author) -> str:
+    if author.git_commit is None:
         return NONE
-    return shortened(each.author.git_commit[:12]) + (" + changes" if each.author.git_dirty else "")
+    return shortened(author.git_commit[:12]) + (" + changes" if author.git_dirty else "")
 
 
 def one(number: str) -> None:
     """Show one apply."""
-    found = widgets.look(apply_list)
+    found = widgets.look(lambda store, now: one_apply(store, now, number))
     if found is None:
         return
-    chosen = next((each for each in found.applies if str(each.number) == number), None)
+    chosen, failed = found.apply, found.around
     if chosen is None:
-        st.warning(
-            f"There is no apply {quoted(number)} among the latest {counted(len(found.applies), 'apply', 'applies')}."
-        )
+        st.warning(f"There is no apply {quoted(number)}.", icon=":material/info:")
         return
     facts = {
         "When": f"{exact(chosen.applied_at)}, {ago(chosen.applied_at, found.now)}",
         "By": quoted(f"{chosen.author.user}@{chosen.author.host}"),
-        "Commit": quoted(_commit(chosen)),
+        "Commit": quoted(_commit(chosen.author)),
     }
     st.table(facts, border="horizontal", width="content")
-    failed = widgets.look(lambda store, now: around(store, now, chosen))
     if failed:
         with st.grid(2, min_column_width=130, width=400, key="around"):
             st.metric("Failed in the hour before", f"{failed.before:,}", border=True)

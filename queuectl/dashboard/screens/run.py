@@ -156,12 +156,11 @@ def _origin(found: OneRun) -> None:
         "Interruptions": str(run.interruptions),
     }
     if applied:
-        author = applied.author
-        dirty = " with changes that were not committed" if author.git_dirty else ""
+        dirty = " with changes that were not committed" if applied.is_dirty else ""
         facts |= {
-            "Applied": f"number {applied.number}, {exact(applied.applied_at)}",
-            "By": quoted(f"{author.user}@{author.host}"),
-            "Commit": f"{quoted(author.git_commit[:12])}{dirty}" if author.git_commit else NONE,
+            "Declared": f"by apply {applied.apply}, {exact(applied.at)}",
+            "Who": quoted(applied.by),
+            "Commit": f"{quoted(applied.commit[:12])}{dirty}" if applied.commit else NONE,
         }
     st.table(facts, border="horizontal", width="content")
     if found.before:

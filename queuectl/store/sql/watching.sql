@@ -57,3 +57,25 @@ SELECT DISTINCT tag.value
  WHERE jobs.removed_at IS NULL
  ORDER BY tag.value
  LIMIT 1000;
+
+-- name: apply_lines
+-- The newest applies, each with how often it took each action; their changes are read here and not sent.
+SELECT number, applied_at, user, host, git_commit, git_dirty,
+       (SELECT json_group_object(action, count)
+          FROM (SELECT value ->> 'action' AS action, count(*) AS count FROM json_each(applies.changes) GROUP BY 1))
+  FROM applies
+ ORDER BY number DESC
+ LIMIT :limit;
+
+-- name: apply_by_number
+-- By the key.
+SELECT number, applied_at, user, host, git_commit, git_dirty, changes
+  FROM applies
+ WHERE number = :number;
+
+-- name: apply_times
+-- When the newest applies were; their changes are not touched.
+SELECT number, applied_at
+  FROM applies
+ ORDER BY number DESC
+ LIMIT :limit;
