@@ -46,6 +46,7 @@ SECTIONS: Final = {
         "show": "look",
         "logs": "look",
         "why": "why",
+        "sql": "sql",
         "dashboard": "dashboard",
     },
     "Schedules": {

@@ -4,6 +4,8 @@
 values of ``queuectl.job`` and never in rows.
 """
 
+from queuectl.store.asking import Answer
+from queuectl.store.asking import Asking as Store
 from queuectl.store.expectations import Expectation, Late
 from queuectl.store.hooks import Called, Errand, Fate
 from queuectl.store.metrics import Counted
@@ -12,9 +14,9 @@ from queuectl.store.selection import Choice
 from queuectl.store.slots import DueJob
 from queuectl.store.values import Apply, Author, Runner, Settlement
 from queuectl.store.watching import ApplyLine, DeadGroup, Found, Result
-from queuectl.store.watching import Watching as Store
 
 __all__ = [
+    "Answer",
     "Apply",
     "ApplyLine",
     "Author",
