@@ -13,9 +13,9 @@ from typing import Final
 from queuectl import lifecycle
 from queuectl.frozen import changed
 from queuectl.job import Run, State
-from queuectl.output import remove_output
+from queuectl.purge import delete
 from queuectl.records import to_micros
-from queuectl.spool import STREAMS, Spool, wake_runners
+from queuectl.spool import Spool, wake_runners
 from queuectl.store import Author, Choice, Store
 
 _BATCH: Final = 200  # runs in one transaction: some ten milliseconds
@@ -124,18 +124,16 @@ def purge(
 
     A run that is not over, or has changed since it was selected, is left alone.
     """
-    report, spool = Report(), Spool(str(store.path))
+    report = Report()
     for batch in _batches(choices):
-        with store.transaction():
-            runs, stale, gone = _read(store, batch)
-            doomed = [run for run in runs if run.state.is_final and run.number not in stale]
-            left = [Effect(run.id, _as_it_is(run, stale)) for run in runs if run not in doomed]
-            executions = store.executions(doomed)
-            store.purge(doomed)
-            store.record_purge(len(doomed), by=by, detail=detail, now=now)
-        for path in (spool.output(execution, stream) for execution in executions for stream in STREAMS):
-            remove_output(path)
-        part = Report(done=[Effect(run.id, "deleted", run) for run in doomed], skipped=left + gone)
+        runs, stale, missing = _read(store, batch)
+        doomed = [run for run in runs if run.state.is_final and run.number not in stale]
+        gone = {run.number for run in delete(store, doomed, by=by, detail=detail, now=now)}
+        left = [Effect(run.id, _as_it_is(run, stale)) for run in runs if run.number not in gone]
+        part = Report(
+            done=[Effect(run.id, "deleted", run) for run in runs if run.number in gone],
+            skipped=left + missing,
+        )
         report.add(part)
         if tell:
             tell(part)

@@ -22,12 +22,14 @@ from queuectl.line import files_needed
 from queuectl.pool import LocalPool
 from queuectl.presence import Presence, forget
 from queuectl.process import Interrupt
+from queuectl.retention import FOR_EVER, Retention, Sweeper
 from queuectl.runner import Reporter, Runner, Tally
 from queuectl.spool import DEATH, STOP, Spool
 from queuectl.store import Store
 
 _BEAT: Final = timedelta(seconds=10)
 _LOOK: Final = timedelta(seconds=2)  # for runners that died with all their workers; else those call
+_SWEEP: Final = timedelta(hours=1)  # what is older than it is to be kept goes
 _LONGEST_WAIT: Final = 15.0  # so soon at the latest a jump of the wall clock is noticed
 _RESCUE_PAUSE: Final = 0.1
 _HOOK_PATIENCE: Final = 30.0  # for hooks that are not delivered when there is nothing else to do
@@ -68,6 +70,7 @@ class MainLoop:
         output_limit: int,
         drain_timeout: float,
         has_schedule: bool = True,
+        retention: Retention = FOR_EVER,
         announce: Callable[[int], None] = lambda _: None,
     ) -> None:
         """``announce`` is told the runner's number once it is registered, heeds signals and has its workers."""
@@ -78,6 +81,7 @@ class MainLoop:
         self._drain_timeout = drain_timeout
         self._has_schedule = has_schedule
         self._announce = announce
+        self._sweeper = Sweeper(store, retention)
         self._signals: list[int] = []
         self._is_asked_to_stop = False
         self._outdated_by: DatabaseTooNew | None = None
@@ -104,6 +108,7 @@ class MainLoop:
                 self._audience.show(pool.in_flight, runner.tally, is_stopping=runner.is_stopping)
                 self._heed(runner)
                 self._see_to_hooks(runner, dispatch, is_look="look" in due)
+                self._sweep(due, runner)
                 if runner.is_idle() and (runner.is_stopping or self._is_over(runner, until)):
                     break
                 selector.select(self._patience(next_due, runner, pool))
@@ -170,6 +175,7 @@ class MainLoop:
             stack.callback(clockwork.close)
             clockwork.every(_BEAT, "beat")
             clockwork.every(_LOOK, "look")
+            clockwork.every(_SWEEP, "sweep")
             runner = Runner(
                 self._store,
                 pool,
@@ -209,6 +215,15 @@ class MainLoop:
             runner.release(Interrupt.RELEASE)
             self._release_at = None
 
+    def _sweep(self, due: set[str], runner: Runner) -> None:
+        """Delete a little of what is not kept any longer, if it is time; not on the way out, when nobody may wait."""
+        if runner.is_stopping:
+            return
+        try:
+            self._sweeper.turn(begins="sweep" in due, now=clock.now())
+        except (DatabaseBusy, DatabaseUnavailable) as error:
+            self._audience.troubled(error)
+
     def _is_over(self, runner: Runner, until: Until) -> bool:
         if until is Until.STOPPED or runner.is_rescuing:
             return False
@@ -237,7 +252,8 @@ class MainLoop:
             waits.append(self._release_at - time.monotonic())
         if self._hooks_until is not None:
             waits.append(_HOOK_PAUSE)
-        waits += [wait for wait in (pool.patience(), self._audience.refresh_seconds) if wait is not None]
+        others = (self._sweeper.patience(), pool.patience(), self._audience.refresh_seconds)
+        waits += [wait for wait in others if wait is not None]
         return max(min(waits), 0)
 
 

@@ -247,8 +247,10 @@ def _effects(job: Job, known: StoredJob, changed: set[str], now: datetime) -> _E
     """Return what a changed job means for its newest run."""
     run = known.latest
     is_new = known.owes_run or _is_new(job, known)
-    if run is None:
+    if run is None and (is_new or job.recurrence or not job.enabled or not known.job.enabled):
         return _occurrence(job, now)
+    if run is None:
+        return {"note": "its run was deleted; will not run again"}
     if not job.enabled:
         return _disabled(run, now)
     if job.recurrence:

@@ -22,7 +22,8 @@ class Selector:
 
     ``jobs`` are full names, or patterns of them such as `nightly/*`. ``since`` and ``until`` (not included) are about
     when a run last changed, ``exit_codes`` about its last attempt. ``text`` is looked for in ids, jobs,
-    commands, descriptions and reasons, whatever the case of its ASCII letters.
+    commands, descriptions and reasons, whatever the case of its ASCII letters. The newest ``beyond`` runs of each job
+    are left out.
     """
 
     ids: tuple[str, ...] = ()
@@ -34,6 +35,7 @@ class Selector:
     until: datetime | None = None
     exit_codes: tuple[int, ...] = ()
     text: str | None = None
+    beyond: int = 0
 
     @property
     def is_everything(self) -> bool:
@@ -60,7 +62,7 @@ class Selector:
         words = [*self.ids]
         for field in fields(self):
             values = getattr(self, field.name)
-            if field.name != "ids" and values not in (None, ()):
+            if field.name != "ids" and values not in (None, (), 0):
                 for value in values if isinstance(values, tuple) else (values,):
                     written = value.isoformat() if isinstance(value, datetime) else str(value)
                     words += [_OPTIONS[field.name], shlex.quote(written)]
@@ -78,6 +80,7 @@ _OPTIONS: Final = {
     "until": "--until",
     "exit_codes": "--exit-code",
     "text": "--grep",
+    "beyond": "--keep",
 }
 
 

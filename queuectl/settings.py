@@ -43,7 +43,8 @@ class Source(StrEnum):
 class Settings:
     """The settings that hold; durations are in seconds, paths absolute.
 
-    ``defaults`` are the job keys that the file or a variable gives, under their manifest names. ``sources`` tells where
+    ``defaults`` are the job keys that the file or a variable gives, under their manifest names; ``retention`` has all
+    the keys of its table. ``sources`` tells where
     values come from; what is not in it is built in.
     """
 
@@ -55,12 +56,15 @@ class Settings:
     durability: str
     output_limit: int
     defaults: Mapping[str, Any]
+    retention: Mapping[str, Any]
     sources: Mapping[str, Source]
 
     def value(self, setting: Setting) -> Any:
         """Return what holds for a setting, its default if nobody said anything."""
         if setting.is_job_default:
             return self.defaults.get(setting.path[-1], setting.default)
+        if len(setting.path) > 1:
+            return self.retention[setting.path[-1]]
         return getattr(self, setting.key)
 
     def source(self, setting: Setting) -> Source:
@@ -86,9 +90,10 @@ def load(*, cwd: Path, environ: Mapping[str, str], db: str | None = None) -> Set
     return Settings(
         db=Path(os.path.realpath(path)),
         file=file,
-        defaults={key.removeprefix("defaults."): value for key, value in values.items() if "." in key},
+        defaults={key.removeprefix("defaults."): value for key, value in values.items() if key.startswith("defaults.")},
+        retention={s.path[-1]: values.get(s.key, s.default) for s in SETTINGS if s.path[0] == "retention"},
         sources=sources,
-        **{s.key: values.get(s.key, s.default) for s in SETTINGS if not s.is_job_default and s.key != "db"},
+        **{s.key: values.get(s.key, s.default) for s in SETTINGS if len(s.path) == 1 and s.key != "db"},
     )
 
 

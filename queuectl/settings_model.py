@@ -77,6 +77,18 @@ class DefaultsFields(TypedDict, total=False):
     shell: Program
 
 
+class RetentionFields(TypedDict, total=False):
+    """How long runs are kept."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid")  # type: ignore[misc]
+
+    completed: TimeLimit
+    dead: TimeLimit
+    cancelled: TimeLimit
+    skipped: TimeLimit
+    keep: Annotated[int, Strict(), Field(ge=0, le=1000)]
+
+
 class SettingsFields(TypedDict, total=False):
     """The keys of `queuectl.toml`."""
 
@@ -89,10 +101,12 @@ class SettingsFields(TypedDict, total=False):
     durability: Annotated[Durability, PlainValidator(choice(Durability))]
     output_limit: Annotated[int, PlainValidator(_size)]
     defaults: DefaultsFields
+    retention: RetentionFields
 
 
 _ADAPTER: Final = TypeAdapter(SettingsFields)
 _DEFAULT_KEYS: Final = tuple(DefaultsFields.__annotations__)
+_TABLES: Final = {"defaults": _DEFAULT_KEYS, "retention": tuple(RetentionFields.__annotations__)}
 _KEYS: Final = tuple(SettingsFields.__annotations__)
 
 
@@ -151,11 +165,11 @@ def _moved(fault: Fault) -> Fault:
 
 
 def _known_keys(table: KeyPath) -> Sequence[str]:
-    return _DEFAULT_KEYS if table else _KEYS
+    return _TABLES[str(table[0])] if table else _KEYS
 
 
 def _place(at: KeyPath) -> tuple[str, int]:
-    return ("`[defaults]`: ", 1) if len(at) > 1 else ("", 0)
+    return (f"`[{at[0]}]`: ", 1) if len(at) > 1 else ("", 0)
 
 
 def _put(written: dict[str, Any], setting: Setting, value: object) -> None:
@@ -168,8 +182,8 @@ def _put(written: dict[str, Any], setting: Setting, value: object) -> None:
 
 
 def _flat(values: Mapping[str, Any]) -> dict[str, Any]:
-    defaults = {f"defaults.{key}": value for key, value in values.get("defaults", {}).items()}
-    return {key: value for key, value in values.items() if key != "defaults"} | defaults
+    in_tables = {f"{name}.{key}": value for name in _TABLES for key, value in values.get(name, {}).items()}
+    return {key: value for key, value in values.items() if key not in _TABLES} | in_tables
 
 
 def _similar_variable(name: str) -> str | None:

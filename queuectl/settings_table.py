@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from queuectl.errors import UsageError
-from queuectl.job import JobSpec
+from queuectl.job import JobSpec, State
 from queuectl.rules import shown, suggestion
 
 PREFIX: Final = "QUEUECTL_"
@@ -47,12 +47,13 @@ class Setting:
     @property
     def is_job_default(self) -> bool:
         """Whether it is a job's key, for jobs that do not say themselves."""
-        return len(self.path) == 2
+        return self.path[0] == "defaults"
 
     @property
     def variable(self) -> str:
         """The environment variable that says it over the file."""
-        return f"{PREFIX}{self.path[-1].upper()}"
+        words = self.path[1:] if self.is_job_default else self.path
+        return PREFIX + "_".join(words).upper()
 
 
 _SPEC = JobSpec(command="")
@@ -73,6 +74,12 @@ SETTINGS: Final = (
     Setting("defaults.backoff_max", Kind.DURATION, _SPEC.retry.backoff_max, "the longest wait before a retry"),
     Setting("defaults.jitter", Kind.NUMBER, _SPEC.retry.jitter, "the part of a wait chance may take off, 0 to 1"),
     Setting("defaults.shell", Kind.PROGRAM, _SPEC.shell, "what runs a command that is one line"),
+    *(
+        Setting(f"retention.{state}", Kind.DURATION, None, f"how long {state} runs are kept; for ever if not set")
+        for state in State
+        if state.is_final
+    ),
+    Setting("retention.keep", Kind.WHOLE, 1, "the newest runs of each job that are kept whatever their age, 0 to 1000"),
 )
 
 BY_KEY: Final = {setting.key: setting for setting in SETTINGS}

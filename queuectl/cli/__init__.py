@@ -58,6 +58,7 @@ SECTIONS: Final = {
     "Mend": {
         "cancel": "runs",
         "retry": "runs",
+        "purge": "runs",
         "dlq": "dlq",
     },
     "Operate": {

@@ -32,6 +32,13 @@ retries = 3                # attempts after the first
 # grace_period = "10s"     # from SIGTERM to SIGKILL
 # priority = 0             # larger runs sooner
 # shell = ["/bin/sh", "-c"]
+
+[retention]                # runs that a runner deletes, with what they wrote; for ever unless you say so
+# completed = "30d"
+# dead = "90d"
+# cancelled = "30d"
+# skipped = "30d"
+# keep = 1                 # of each job, whatever their age
 """
 
 MANIFEST_TEXT: Final = """\

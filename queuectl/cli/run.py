@@ -90,6 +90,7 @@ def work(
     """Be a runner until it is time to end; ``announce`` is told its number once it is up."""
     from queuectl.cli.progress import Lines, LiveView
     from queuectl.mainloop import MainLoop, Until
+    from queuectl.retention import retention_of
 
     if metrics_at is not None:
         _serve_metrics(metrics_at, settings)
@@ -105,6 +106,7 @@ def work(
             output_limit=settings.output_limit,
             drain_timeout=drain_timeout,
             has_schedule=not no_schedule,
+            retention=retention_of(settings.retention),
             announce=announce,
         )
         until = Until.DRAINED if drain else Until.DONE if once else Until.STOPPED

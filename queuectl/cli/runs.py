@@ -1,12 +1,18 @@
-"""The verbs that change runs by hand: cancel, retry."""
+"""The verbs that change runs by hand: cancel, retry, purge."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Annotated
 
 import typer
 
-from queuectl import actions, clock
+from queuectl import actions, clock, rules
 from queuectl.author import person
 from queuectl.cli.bulk import DryRun, Verb, Yes, carry_out
-from queuectl.cli.selecting import selecting
+from queuectl.cli.options import checked
+from queuectl.cli.selecting import All, refuse_nonsense, selecting
 from queuectl.cli.session import Db, open_store
+from queuectl.errors import UsageError
 from queuectl.job import State
 from queuectl.selector import FINAL, UNFINISHED, Selector
 
@@ -17,6 +23,12 @@ _RETRY = Verb(
     done="put back into the queue",
     refusal="nothing to retry",
 )
+_PURGE = Verb(states=FINAL, usual=FINAL, done="deleted for good", refusal="not over", is_final=True)
+
+OlderThan = Annotated[
+    str | None, typer.Option("--older-than", metavar="DURATION", help="Runs that were over this long ago.")
+]
+Keep = Annotated[int, typer.Option("--keep", metavar="N", min=0, max=1000, help="Not the newest N runs of each job.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -26,6 +38,9 @@ def register(app: typer.Typer) -> None:
     )
     app.command("retry", epilog="Examples:  queuectl retry r12    queuectl retry --state cancelled --since 2h --yes")(
         selecting(retry)
+    )
+    app.command("purge", epilog="Examples:  queuectl purge --older-than 30d --yes    queuectl purge r12 r13")(
+        selecting(purge, needs=False, without=("every",))
     )
 
 
@@ -56,6 +71,36 @@ def retry(selector: Selector, yes: Yes = False, dry_run: DryRun = False, db: Db 
             selector,
             _RETRY,
             lambda choices, detail, tell: actions.retry(
+                store, choices, by=person(), now=clock.now(), detail=detail, tell=tell
+            ),
+            yes=yes,
+            dry_run=dry_run,
+        )
+
+
+def purge(
+    selector: Selector,
+    older_than: OlderThan = None,
+    keep: Keep = 0,
+    every: All = False,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+    db: Db = None,
+) -> None:
+    """Delete runs that are over for good, with the record of their attempts and what they wrote."""
+    if older_than is not None:
+        if selector.until is not None:
+            raise UsageError("`--older-than` and `--until` mean the same: say one of them")
+        age = checked("--older-than", rules.duration, older_than)
+        selector = replace(selector, until=clock.now() - timedelta(seconds=age))
+    selector = replace(selector, beyond=keep)
+    refuse_nonsense(selector, every=every, needs=True)
+    with open_store(db) as store:
+        carry_out(
+            store,
+            selector,
+            _PURGE,
+            lambda choices, detail, tell: actions.purge(
                 store, choices, by=person(), now=clock.now(), detail=detail, tell=tell
             ),
             yes=yes,

@@ -117,13 +117,18 @@ def selector_of(
         exit_codes=_once(exit_codes),
         text=None if text is None else checked("--grep", _text, text),
     )
+    refuse_nonsense(selector, every=every, needs=needs)
+    return selector
+
+
+def refuse_nonsense(selector: Selector, *, every: bool, needs: bool) -> None:
+    """Raise UsageError if a selection contradicts itself, or with ``needs`` is everything without `--all`."""
     if contradiction := selector.contradiction():
         raise UsageError(f"nothing can be selected: {contradiction}")
     if every and not selector.is_everything:
         raise UsageError(f"`--all` and a selection contradict each other: `{selector}`", hint="leave out one of them")
     if needs and selector.is_everything and not every:
         raise UsageError("name runs, select some, or say `--all`", hint="`queuectl list` shows what is there")
-    return selector
 
 
 def time_of(written: str, *, now: datetime) -> datetime:

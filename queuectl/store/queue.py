@@ -121,9 +121,9 @@ class Queue(Hooks):
         self._all("insert_intervention", _intervention(run, act, by, now))
 
     def purge(self, runs: Sequence[Run]) -> list[Run]:
-        """Delete runs and their attempts, unless their state changed meanwhile; return those that went."""
+        """Delete runs and their attempts, unless they changed meanwhile; return those that went."""
         with self.transaction():
-            rows = self._many("delete_run", [{"number": run.number, "state": run.state} for run in runs])
+            rows = self._many("delete_run", [_seen(run) for run in runs])
         gone = {number for (number,) in rows}
         return [run for run in runs if run.number in gone]
 
@@ -234,6 +234,10 @@ def _changed(before: Run, after: Run) -> dict[str, Any]:
         "finished_at": to_micros_or_none(after.finished_at),
         "stop": after.stop,
     }
+
+
+def _seen(run: Run) -> dict[str, Any]:
+    return {"number": run.number, "state": run.state, "updated_at": to_micros(run.updated_at)}
 
 
 def _settled(before: Run, after: Run) -> dict[str, Any]:

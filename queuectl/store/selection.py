@@ -66,6 +66,7 @@ class Selection(Slots):
             "until": None if selector.until is None else to_micros(selector.until),
             "before": before,
             "floor": floor,
+            "keep": selector.beyond,
         }
         everywhere = [
             self._statements[f"where_{name}"]
@@ -73,6 +74,7 @@ class Selection(Slots):
                 ("number", selector.ids),
                 ("before", before is not None),
                 ("floor", floor is not None),
+                ("not_kept", selector.beyond),
                 ("tag", selector.tags),
                 ("since", selector.since),
                 ("until", selector.until),

@@ -11,6 +11,7 @@ import pytest
 from queuectl.job import State
 from queuectl.store import Store
 from tests.acceptance.conftest import COMMAND
+from tests.support.waiting import eventually
 
 
 @pytest.fixture
@@ -167,3 +168,46 @@ def test_one_who_cancels_and_one_who_retries_leave_every_run_in_one_of_the_two_w
         deeds = Counter(each.act for run in store.runs() for each in store.interventions(run))
     assert counts[State.PENDING] + counts[State.CANCELLED] == count
     assert counts[State.PENDING] == deeds["retry"] - (deeds["cancel"] - count)
+
+
+def test_purge_deletes_what_is_over_and_keeps_the_newest_of_each_job(queuectl, tmp_path):
+    queuectl.manifest('[jobs.a]\ncommand = "echo out"\n')
+    queuectl("apply", "nightly.toml")
+    for _ in range(2):
+        queuectl("trigger", "nightly/a")
+    queuectl("enqueue", "--id", "x", "echo out")
+    queuectl("run", "--drain")
+    queuectl("enqueue", "--id", "waits", "--in", "1h", "true")
+    assert "--all" in queuectl("purge", code=64).stderr
+
+    shown = queuectl("purge", "--older-than", "0", "--keep", "1", "--dry-run").stdout
+    found = queuectl("purge", "--older-than", "0", "--keep", "1", "--yes")
+
+    assert [line.split()[0] for line in shown.splitlines()[1:]] == ["x", "r2", "r1"]
+    assert found.stderr.splitlines() == ["3 runs to be deleted for good", "3 runs deleted"]
+    assert [run["id"] for run in queuectl.json("list")] == ["waits", "r3"]
+    assert len([path for path in (tmp_path / "queue.db.d" / "output").rglob("*") if path.is_file()]) == 1
+    assert "not over: `waits` is pending" in queuectl("purge", "waits", "--yes", code=1).stderr
+    assert "mean the same" in queuectl("purge", "--older-than", "1d", "--until", "1d", code=64).stderr
+
+
+def test_a_runner_deletes_what_the_settings_say(queuectl):
+    queuectl("enqueue", "--id", "x", "true")
+    queuectl("run", "--drain")
+    (queuectl.folder / "queuectl.toml").write_text('[retention]\ncompleted = "1ms"\n')
+    queuectl("enqueue", "--id", "y", "true")
+
+    queuectl.start("run")
+
+    eventually(lambda: [run["id"] for run in queuectl.json("list")] == ["y"])
+
+
+def test_a_retention_that_is_none_is_refused(queuectl):
+    (queuectl.folder / "queuectl.toml").write_text('[retention]\ncompletd = "1d"\nkeep = -1\ndead = 0\n')
+
+    found = queuectl("list", code=64).stderr
+
+    assert "unknown key `completd`" in found
+    assert "queuectl.toml:3" in found
+    assert "queuectl.toml:4" in found
+    assert queuectl("config", "get", "retention.keep", code=64).stdout == ""

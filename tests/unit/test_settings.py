@@ -29,6 +29,11 @@ VALUES = {
     "defaults.backoff_max": st.integers(0, 100_000).map(float),
     "defaults.jitter": st.integers(0, 100).map(lambda hundredths: hundredths / 100),
     "defaults.shell": st.lists(st.text("bash -'\"$"), max_size=3).map(lambda arguments: ("sh", *arguments)),
+    "retention.keep": st.integers(0, 1000),
+    **{
+        f"retention.{state}": st.integers(1, 10_000_000).map(float)
+        for state in ("completed", "dead", "cancelled", "skipped")
+    },
 }
 settings_and_values = st.sampled_from(SETTINGS).flatmap(
     lambda setting: st.tuples(st.just(setting), VALUES[setting.key])
@@ -180,7 +185,7 @@ def test_setting_a_value_changes_nothing_else(text, pair):
     written = list(value) if isinstance(value, tuple) else value
     *tables, key = setting.path
     wanted = tomllib.loads(text)
-    (wanted.setdefault("defaults", {}) if tables else wanted)[key] = written
+    (wanted.setdefault(tables[0], {}) if tables else wanted)[key] = written
 
     changed = with_setting(text, setting, written)
 
@@ -228,14 +233,9 @@ def test_unsetting_what_is_not_set_changes_nothing():
 
 
 def test_the_first_settings_file_shows_every_setting_with_its_default():
-    lines = [line.removeprefix("# ") for line in SETTINGS_TEXT.splitlines() if " = " in line]
-    written = check(Document("queuectl.toml", "\n".join(_with_table(lines)).encode()), {})
+    lines = [line.removeprefix("# ") for line in SETTINGS_TEXT.splitlines() if " = " in line or line.startswith("[")]
+    written = check(Document("queuectl.toml", "\n".join(lines).encode()), {})
 
-    shown = {key: value for key, value in written.items() if key not in ("db", "defaults.timeout")}
+    shown = {key: value for key, value in written.items() if BY_KEY[key].default is not None}
     assert shown == {setting.key: setting.default for setting in SETTINGS if setting.default is not None}
     assert set(written) == set(BY_KEY)
-
-
-def _with_table(lines):
-    first = next(number for number, line in enumerate(lines) if line.startswith("retries"))
-    return [*lines[:first], "[defaults]", *lines[first:]]

@@ -73,9 +73,9 @@ SELECT number, stop
  WHERE state = 'processing' AND runner = :runner AND stop IS NOT NULL;
 
 -- name: delete_run
--- Purged by a person; its attempts go with it.
+-- Purged; its attempts go with it. Not one that has changed meanwhile.
 DELETE FROM runs
- WHERE number = :number AND state = :state
+ WHERE number = :number AND state = :state AND updated_at = :updated_at
 RETURNING number;
 
 -- name: insert_intervention

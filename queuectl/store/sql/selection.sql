@@ -65,6 +65,12 @@ runs.number < :before
 -- No further back than this: one stretch of a search.
 runs.number >= :floor
 
+-- name: where_not_kept
+-- Ad-hoc, or not one of the newest runs of its job; by runs_of_job.
+(runs.job IS NULL
+ OR (SELECT count(*)
+       FROM (SELECT 1 FROM runs AS newer WHERE newer.job = runs.job AND newer.number > runs.number LIMIT :keep)) >= :keep)
+
 -- name: where_job
 -- Of one of many jobs; for a few of them there is an arm for each.
 runs.job IN (SELECT value FROM json_each(:jobs))
