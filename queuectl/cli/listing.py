@@ -1,18 +1,19 @@
 """Runs in a table: the same columns in the same order wherever runs are listed."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Final
 
 from queuectl import clock
-from queuectl.cli.output import ago, note, print_json, print_table
+from queuectl.cli.output import ago, note, print_json_list, print_table
 from queuectl.job import Run
 from queuectl.selector import Selector
 from queuectl.store import Store
 from queuectl.views import run_record, run_title
 
 _SCREENFUL: Final = 50
+_PAGE: Final = 1000
 
 _COLUMNS: Final = ("ID", "STATE", "JOB OR COMMAND", "ATTEMPTS", "DUE", "UPDATED", "REASON")
 IN_DLQ: Final = ("ID", "JOB OR COMMAND", "ATTEMPTS", "UPDATED", "REASON")
@@ -32,16 +33,28 @@ def print_runs(
     With ``every`` it is all of them there too.
     """
     most = _SCREENFUL if limit is None and not every and not json and sys.stdout.isatty() else limit
-    runs = store.runs(selector, limit=None if most is None else most + 1)
+    if json:
+        print_json_list(run_record(run) for run in _pages(store, selector, most))
+        return
+    runs = list(_pages(store, selector, None if most is None else most + 1))
     is_cut = most is not None and len(runs) > most
     runs = runs[:most]
-    if json:
-        print_json([run_record(run) for run in runs])
-        return
     now = clock.now()
     print_table(columns, [[cell for name, cell in _cells(run, now) if name in columns] for run in runs])
     if is_cut and limit is None:
         note(f"the newest {most} are shown: `--limit N` shows more, `--all` all")
+
+
+def _pages(store: Store, selector: Selector, limit: int | None) -> Iterator[Run]:
+    """Yield the selected runs, newest first; no statement is left open while somebody reads them."""
+    before, left = None, limit
+    while True:
+        most = _PAGE if left is None else min(left, _PAGE)
+        page = store.runs(selector, limit=most, before=before)
+        yield from page
+        if len(page) < most or left == most:
+            return
+        before, left = page[-1].number, None if left is None else left - most
 
 
 def _cells(run: Run, now: datetime) -> list[tuple[str, str]]:

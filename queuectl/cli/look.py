@@ -1,5 +1,6 @@
 """The verbs that only read: status, list, jobs, show, logs."""
 
+from datetime import datetime
 from typing import Annotated
 
 import typer
@@ -27,7 +28,9 @@ def register(app: typer.Typer) -> None:
         selecting(list_runs, needs=False, without=("every",))
     )
     app.command("jobs", epilog="Examples:  queuectl jobs    queuectl jobs --manifest nightly --json")(jobs)
-    app.command("show", epilog="Examples:  queuectl show r12    queuectl show r12 --json")(show)
+    app.command("show", epilog="Examples:  queuectl show r12    queuectl show --job nightly/backup --state dead")(
+        selecting(show, needs=False, without=("every",))
+    )
     app.command("logs", epilog="Examples:  queuectl logs r12    queuectl logs -f nightly/backup --stderr")(logs)
 
 
@@ -83,10 +86,15 @@ def jobs(
     )
 
 
-def show(run: RunId, db: Db = None, json: Json = False) -> None:
-    """Show one run: its spec, where it stands and why, and every attempt."""
+def show(selector: Selector, db: Db = None, json: Json = False) -> None:
+    """Show one run, or the newest that is selected: its spec, where it stands and why, and every attempt."""
+    if len(selector.ids) > 1 or selector.is_everything:
+        raise UsageError("name one run, or select the newest of some", hint="`queuectl list` shows the runs")
     with open_store(db) as store:
-        print_run(store, store.run(run), json=json)
+        runs = store.runs(selector, limit=1)
+        if not runs:
+            raise NotFound(f"no run is like that: `{selector}`", hint="`queuectl list` shows the runs")
+        print_run(store, runs[0], json=json)
 
 
 def print_run(store: Store, run: Run, *, json: bool) -> None:
@@ -102,7 +110,7 @@ def print_run(store: Store, run: Run, *, json: bool) -> None:
             }
         )
         return
-    print_table(("RUN", run.id), [(key, value) for key, value in _facts(run) if value])
+    print_table(("RUN", run.id), [(key, value) for key, value in _facts(run, clock.now()) if value])
     if attempts:
         say()
         print_table(
@@ -158,17 +166,21 @@ def _execution(store: Store, run: Run, number: int | None) -> str:
     return run.execution_of(ended[-1])
 
 
-def _facts(run: Run) -> list[tuple[str, str]]:
+def _facts(run: Run, now: datetime) -> list[tuple[str, str]]:
+    def at(instant: datetime | None) -> str:
+        return f"{stamp(instant)} ({ago(instant, now)})" if instant else ""
+
+    due = "after the run before" if run.is_held else at(run.run_at)
     facts = [
         ("state", run.state + (f" ({run.reason})" if run.reason else "")),
         ("job", run.job or ""),
         ("command", run.spec.line),
         ("attempts", f"{run.attempts} of {run.max_attempts}"),
-        ("scheduled", stamp(run.scheduled_at)),
-        ("due", stamp(run.run_at) if run.state.is_waiting else ""),
-        ("created", stamp(run.created_at)),
-        ("started", stamp(run.started_at) if run.started_at else ""),
-        ("finished", stamp(run.finished_at) if run.finished_at else ""),
+        ("scheduled", at(run.scheduled_at)),
+        ("due", due if run.state.is_waiting else ""),
+        ("created", at(run.created_at)),
+        ("started", at(run.started_at)),
+        ("finished", at(run.finished_at)),
     ]
     shown = {"command", "description"}
     spec = {key: value for key, value in run.spec.to_dict().items() if key not in shown}

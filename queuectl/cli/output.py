@@ -49,6 +49,16 @@ def print_json(document: object) -> None:
     sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False, default=_plain) + "\n")
 
 
+def print_json_list(records: Iterable[object]) -> None:
+    """Print one JSON document, a list, as ``print_json`` does, without holding all of it."""
+    before = "["
+    for record in records:
+        text = json.dumps(record, indent=2, ensure_ascii=False, default=_plain)
+        sys.stdout.write(before + "\n  " + text.replace("\n", "\n  "))
+        before = ","
+    sys.stdout.write("[]\n" if before == "[" else "\n]\n")
+
+
 def print_error(error: QueuectlError) -> None:
     """Print an error and what to do about it."""
     sys.stdout.flush()

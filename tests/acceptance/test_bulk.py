@@ -211,3 +211,18 @@ def test_a_retention_that_is_none_is_refused(queuectl):
     assert "queuectl.toml:3" in found
     assert "queuectl.toml:4" in found
     assert queuectl("config", "get", "retention.keep", code=64).stdout == ""
+
+
+def test_the_newest_of_what_is_selected_is_shown(twelve):
+    assert twelve.json("show", "--tag", "odd")["id"] == "r6"
+    assert "name one run" in twelve("show", "r1", "r2", code=64).stderr
+    assert "name one run" in twelve("show", code=64).stderr
+    assert "no run is like that: `--tag none`" in twelve("show", "--tag", "none", code=3).stderr
+
+
+def test_a_long_list_is_one_document(queuectl):
+    queuectl("enqueue", "-", input="true\n" * 2500)
+
+    assert [run["id"] for run in queuectl.json("list")] == [f"r{number}" for number in range(2500, 0, -1)]
+    assert len(queuectl.json("list", "--limit", "1500")) == 1500
+    assert queuectl("list", "--state", "dead", "--json").stdout == "[]\n"
