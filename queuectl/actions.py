@@ -44,7 +44,6 @@ class Report:
         self.skipped.extend(other.skipped)
 
 
-Decide = Callable[[Run], Effect]
 Tell = Callable[[Report], None]
 """Called after each commit with what it did, so that a person knows it even if the rest fails."""
 

@@ -35,7 +35,7 @@ class Verb:
     usual: Sequence[State]
     done: str
     refusal: str
-    is_final: bool = False
+    deletes: bool = False
 
 
 def carry_out(store: Store, selector: Selector, verb: Verb, act: Act, *, yes: bool, dry_run: bool) -> None:
@@ -51,7 +51,7 @@ def carry_out(store: Store, selector: Selector, verb: Verb, act: Act, *, yes: bo
         choices = [] if dry_run else store.choices(meant)
     if dry_run:
         print_runs(store, meant)
-    elif selector.ids and not verb.is_final:
+    elif selector.ids and not verb.deletes:
         report = act(choices, None, lambda _: None)
         for effect in (*report.done, *report.skipped):
             note(f"{effect.id}: {effect.what}")

@@ -94,7 +94,7 @@ def _runs(store: Store, command: str) -> list[Offer]:
         states = (State.DEAD,)
     elif command.endswith((" cancel", " wait")):
         states = UNFINISHED
-    elif command.endswith(" retry"):
+    elif command.endswith((" retry", " purge")):
         states = FINAL
     found = store.runs(Selector(states=tuple(states)), limit=_MOST)
     return [(run.id, f"{run.state} {run_title(run)}") for run in found]

@@ -25,9 +25,9 @@ _RETRY, _PURGE = (
         usual=(State.DEAD,),
         done=done,
         refusal="not in the dead letter queue",
-        is_final=is_final,
+        deletes=deletes,
     )
-    for done, is_final in (("put back into the queue", False), ("deleted for good", True))
+    for done, deletes in (("put back into the queue", False), ("deleted for good", True))
 )
 
 

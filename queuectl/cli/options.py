@@ -20,8 +20,11 @@ def checked(option: str, rule: Callable[[Any], Value], written: object) -> Value
 
 
 def rate(written: str) -> timedelta:
-    """Return the time between two of so many in a time: `10/m`, `1/30s`; raises ValueError."""
+    """Return the time between two of so many in a time: `10/m`, `1/30s`, at least one a day; raises ValueError."""
     count, _, unit = written.partition("/")
     if not re.fullmatch(r"[1-9][0-9]{0,5}", count, re.ASCII) or not unit:
         raise ValueError(f"must be a number and a time like `10/m` or `1/30s`: {rules.shown(written)}")
-    return timedelta(seconds=rules.time_limit(unit if unit[0].isdigit() else f"1{unit}") / int(count))
+    apart = timedelta(seconds=rules.time_limit(unit if unit[0].isdigit() else f"1{unit}") / int(count))
+    if apart > timedelta(days=1):
+        raise ValueError(f"must be at least one a day: {rules.shown(written)}")
+    return apart

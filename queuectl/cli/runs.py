@@ -23,7 +23,7 @@ _RETRY = Verb(
     done="put back into the queue",
     refusal="nothing to retry",
 )
-_PURGE = Verb(states=FINAL, usual=FINAL, done="deleted for good", refusal="not over", is_final=True)
+_PURGE = Verb(states=FINAL, usual=FINAL, done="deleted for good", refusal="not over", deletes=True)
 
 OlderThan = Annotated[
     str | None, typer.Option("--older-than", metavar="DURATION", help="Runs that were over this long ago.")

@@ -104,7 +104,7 @@ def test_a_rate_is_the_time_between_two(said, seconds):
     assert rate(said) == timedelta(seconds=seconds)
 
 
-@pytest.mark.parametrize("said", ["", "10", "0/m", "-1/m", "1/", "/m", "x/m", "1/x", "1/0s", "1.5/m", "10/m/m"])
+@pytest.mark.parametrize("said", ["", "10", "0/m", "-1/m", "1/", "/m", "x/m", "1/x", "1/0s", "1.5/m", "10/m/m", "1/2d"])
 def test_what_is_no_rate_is_refused(said):
     with pytest.raises(ValueError, match="must be"):
         rate(said)
