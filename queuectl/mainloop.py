@@ -221,7 +221,7 @@ class MainLoop:
             return
         try:
             self._sweeper.turn(begins="sweep" in due, now=clock.now())
-        except (DatabaseBusy, DatabaseUnavailable) as error:
+        except (DatabaseBusy, DatabaseUnavailable, OSError) as error:  # a file that cannot be removed, for one
             self._audience.troubled(error)
 
     def _is_over(self, runner: Runner, until: Until) -> bool:

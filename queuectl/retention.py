@@ -60,7 +60,7 @@ class Sweeper:
     def turn(self, *, begins: bool, now: datetime) -> None:
         """Do the next piece if there is one and its time has come; with ``begins`` start to sweep, unless it is at it.
 
-        Raises DatabaseBusy and DatabaseUnavailable; the rest is then left to the next sweep.
+        Raises DatabaseBusy, DatabaseUnavailable and OSError; the rest is then left to the next sweep.
         """
         if begins and self._pieces is None:
             self._pieces = sweep(self._store, self._retention, now=now)

@@ -14,7 +14,7 @@ from queuectl.store.values import Author
 class Expired(NamedTuple):
     """A run that is older than it is to be kept: when it was over, in microseconds, and its number.
 
-    ``is_kept`` if it is one of the newest of its job nevertheless.
+    ``is_kept`` if it stays nevertheless.
     """
 
     finished_at: int
@@ -37,7 +37,7 @@ class Actions(Selection):
     def expired(self, state: State, *, before: datetime, after: Expired | None, keep: int, limit: int) -> list[Expired]:
         """Return the next runs in a state that were over before a time, those that were over first before the others.
 
-        Among them are those that are kept for being of the newest ``keep`` of their job.
+        Among them are those that stay: the newest ``keep`` of their job, and those whose hook is not delivered.
         """
         finished_at, number = (after.finished_at, after.number) if after else (-1, -1)
         keys = {"state": state, "before": to_micros(before), "finished_at": finished_at, "number": number}

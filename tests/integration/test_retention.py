@@ -1,5 +1,6 @@
 """What is kept for how long, piece by piece, beside the work."""
 
+import errno
 from datetime import timedelta
 from pathlib import Path
 
@@ -131,6 +132,38 @@ def test_one_piece_is_small_and_the_next_comes_when_its_time_has_come(store):
     assert 0 < sweeper.patience() <= 1
     sweeper.turn(begins=True, now=NOW + 2 * DAY)  # too soon: four fifths of the time belong to the work
     assert store.counts()[State.COMPLETED] == 150
+
+
+def test_a_run_whose_hook_is_not_delivered_stays(store):
+    run = end(store, at=NOW)
+    store._execute(
+        "INSERT INTO hooks (run, lease, hook, what, facts, called_at, due_at)"
+        " VALUES (?, 1, 'on_dead', '{}', '{}', 0, 0)",
+        (run.number,),
+    )
+
+    assert sum(sweep(store, kept(completed=DAY), now=NOW + 2 * DAY)) == 0
+    store._execute("UPDATE hooks SET ended_at = 1, fate = 'delivered'")
+    assert sum(sweep(store, kept(completed=DAY), now=NOW + 2 * DAY)) == 1
+
+
+def test_what_fails_is_told_and_left_to_the_next_sweep(store, monkeypatch):
+    end(store, at=NOW)
+    sweeper = Sweeper(store, kept(completed=DAY))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("queuectl.purge.remove_output", failing)
+        with pytest.raises(OSError, match="read-only"):
+            sweeper.turn(begins=True, now=NOW + 2 * DAY)
+    assert sweeper.patience() is None
+    assert outputs(store) == ["1.1.stdout", "1.1.stdout.tail"]
+
+    list(sweep(store, kept(completed=DAY), now=NOW + 2 * DAY))
+    assert outputs(store) == []
+
+
+def failing(path):
+    raise OSError(errno.EROFS, "read-only file system", path)
 
 
 def test_a_run_that_changes_meanwhile_stays(store):

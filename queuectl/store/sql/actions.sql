@@ -17,11 +17,12 @@ SELECT run, lease
 
 -- name: expired_runs
 -- A stretch of the runs in one state that were over before a time, by runs_finished; whether a run is one of the newest
--- of its job, by runs_of_job.
+-- of its job, by runs_of_job, or has called a hook that is not delivered, by the key of those.
 SELECT finished_at, number,
        job IS NOT NULL
        AND (SELECT count(*)
               FROM (SELECT 1 FROM runs AS newer WHERE newer.job = runs.job AND newer.number > runs.number LIMIT :keep)) < :keep
+       OR EXISTS (SELECT 1 FROM hooks WHERE hooks.run = runs.number AND hooks.ended_at IS NULL)
   FROM runs
  WHERE state = :state AND finished_at < :before AND (finished_at, number) > (:finished_at, :number)
  ORDER BY finished_at, number
