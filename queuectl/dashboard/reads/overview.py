@@ -120,8 +120,7 @@ def overview(store: Store, now: datetime) -> Overview:
     oldest_due = None if next_due in (None, HELD) or next_due > now else next_due
     runners = live_runners(store)
     under_way = tuple(UnderWay(run, elapsed(run, now), _usual_of(store, run)) for run in store.under_way(limit=_SHOWN))
-    jobs = store.jobs()
-    slots = sorted((stored.next_slot, stored.job.full_name) for stored in jobs if stored.next_slot)
+    slots = store.next_slots(limit=_FEW)
     dead = tuple(store.search(Selector(states=(State.DEAD,)), limit=_FEW, seconds=0.05).runs)
     pauses = [pause for pause in store.pauses(since=now) if pause.begins_at <= now]
     due = store.due_count(now=now, limit=MOST_DUE + 1) if oldest_due else 0
@@ -129,17 +128,17 @@ def overview(store: Store, now: datetime) -> Overview:
         now=now,
         counts=counts,
         lately=_lately(store, now),
-        has_jobs=bool(jobs),
+        has_jobs=bool(slots) or bool(store.job_names()),
         due=due,
         oldest_due=oldest_due,
         runners=runners,
         under_way=under_way,
-        coming=tuple(Coming(job, at, any(pause.covers(job, at) for pause in pauses)) for at, job in slots[:_FEW]),
+        coming=tuple(Coming(job, at, any(pause.covers(job, at) for pause in pauses)) for job, at in slots),
         dead=dead,
         remarks=tuple(
             sorted(
                 (
-                    *_about_runners(runners, due, oldest_due, slots[0][0] if slots else None, now),
+                    *_about_runners(runners, due, oldest_due, slots[0][1] if slots else None, now),
                     *_about_runs(under_way),
                     *_about_dead(counts[State.DEAD], dead, now),
                     *_about_pauses(pauses),

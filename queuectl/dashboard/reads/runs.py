@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import groupby
 from typing import Final
 
 from queuectl.errors import NotFound
@@ -19,7 +20,7 @@ TIMES: Final = {
     "7 d": timedelta(days=7),
 }
 
-_PATIENCE: Final = 0.15  # seconds that a search may take before it says how far it has come
+_PATIENCE: Final = 0.1  # seconds after which a search begins no further stretch
 _ALL_OF: Final = "/*"
 
 
@@ -80,12 +81,11 @@ class RunList:
 
 def choices(store: Store, now: datetime) -> Choices:  # noqa: ARG001 - what is read is read for a moment
     """Return what runs may be chosen by."""
-    names = [stored.job.full_name for stored in store.jobs()]
-    manifests = dict.fromkeys(name.partition("/")[0] for name in names)
+    names = [name for name, _ in store.job_names()]
     jobs = [
         each
-        for manifest in manifests
-        for each in (f"{manifest}{_ALL_OF}", *(name for name in names if name.partition("/")[0] == manifest))
+        for manifest, its_names in groupby(names, key=lambda name: name.partition("/")[0])
+        for each in (f"{manifest}{_ALL_OF}", *its_names)
     ]
     return Choices(tuple(jobs), tuple(store.job_tags()))
 
