@@ -75,7 +75,7 @@ class Queue(Hooks):
             jobs = {(number, lease): job for number, lease, job in self._many("settle_run", rows)}
             for end, row in zip(ends, rows, strict=True):
                 before, after, attempt = end
-                job = jobs.get((before.number, before.lease))
+                job = jobs.pop((before.number, before.lease), None)  # an end that is told twice is stored once
                 if job is None:
                     continue
                 stored.append(end)

@@ -197,6 +197,15 @@ def test_a_lease_settles_once(store):
     assert (store.run(run.id).state, len(store.attempts(run))) == (State.PENDING, 1)
 
 
+def test_an_end_that_is_told_twice_is_stored_once(store):
+    enqueue(store)
+    run = claim(store)
+    end = (run, settle(run, Exited(1), now=NOW, jitter=0), make_attempt(run, Exited(1)))
+
+    assert store.settle([end, end]) == [end]
+    assert (store.run(run.id).state, len(store.attempts(run))) == (State.FAILED, 1)
+
+
 def test_a_runner_that_lost_its_lease_cannot_settle_the_next_attempt(store):
     enqueue(store)
     lost = claim(store)
