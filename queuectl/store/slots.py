@@ -61,7 +61,10 @@ class Slots(Declarations):
             if not self._all("advance_slot", {"id": due.id, "before": before, "after": then}):
                 return False
             earlier = self.unfinished_runs(due.id) if replaces else []
-            for batch in in_batches(runs):
+            # A slot that was run and comes again, since the clock was set back before its schedule was declared anew.
+            recorded = {slot for (slot,) in self._all("recorded_slots", {"job": due.id, "first": before})}
+            fresh = [new for new in runs if to_micros_or_none(new.slot) not in recorded]
+            for batch in in_batches(fresh):
                 self._insert_runs(batch, job=due.id, now=now)
             for run in earlier:
                 self.change(run, cancel(run, now=now))

@@ -281,6 +281,7 @@ HOT = {
     "due_count": ("runs_waiting",),
     "latest_results": ("runs_of_job",),
     "newest_number": ("runs",),
+    "recorded_slots": ("runs_slot",),
 }
 
 

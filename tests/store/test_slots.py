@@ -54,6 +54,18 @@ def test_a_changed_schedule_never_fires_the_past(store):
     assert store.next_slot() == NOW + 5.5 * HOUR
 
 
+def test_a_slot_that_comes_again_since_the_clock_was_set_back_is_not_run_again(store):
+    declare(store, hourly())
+    tick(store, NOW + HOUR)
+    finish(store, claim(store, now=NOW + HOUR), now=NOW + HOUR)
+
+    declare(store, make_job("report", schedule="*/20 * * * *"), now=NOW + HOUR / 2)
+    tick(store, NOW + HOUR)
+
+    assert ledger(store) == [(NOW + HOUR, "completed"), (NOW + HOUR * 2 / 3, "coalesced")]
+    assert store.next_slot() == NOW + HOUR * 4 / 3
+
+
 def test_a_changed_command_keeps_the_next_slot_and_reaches_what_waits(store):
     declare(store, hourly(overlap=Overlap.QUEUE))
     for hours in (1, 2):

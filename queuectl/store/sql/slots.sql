@@ -27,6 +27,12 @@ SELECT {run}
  WHERE runs.job = :job AND runs.state IN ('pending', 'processing', 'failed')
  ORDER BY runs.number;
 
+-- name: recorded_slots
+-- The slots of a job, from one on, that have a run already; by runs_slot.
+SELECT slot
+  FROM runs
+ WHERE job = :job AND slot >= :first;
+
 -- name: insert_folded
 -- Slots of which there were too many to keep each.
 INSERT INTO folded_slots (job, first, last, count, recorded_at)
