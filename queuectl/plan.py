@@ -99,8 +99,9 @@ class ManifestPlan:
 
     @property
     def writes(self) -> bool:
-        """Whether applying the plan of this manifest writes anything."""
-        return self.owner != self.manifest.path or any(change.writes for change in self.changes)
+        """Whether applying the plan of this manifest writes anything; without jobs a name belongs to nobody."""
+        is_owned = self.owner == (self.manifest.path if self.manifest.jobs else None)
+        return not is_owned or any(change.writes for change in self.changes)
 
     def count(self, action: Action) -> int:
         """Return the number of changes with this action."""

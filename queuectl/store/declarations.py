@@ -97,7 +97,7 @@ class Declarations(Queue):
             assert stored is not None
             assert stored.latest is not None
             self.change(stored.latest, change.changed_run)
-        if stored is not None and stored.latest is not None:
+        if stored is not None and stored.latest is not None and (change.fields or change.action is Action.REMOVE):
             self._change_others(stored, stored.latest, change, now)
         return job_id
 

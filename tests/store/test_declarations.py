@@ -101,6 +101,19 @@ def test_a_job_can_be_renamed_to_the_name_of_one_that_was_removed(store):
     assert [stored.job.name for stored in store.jobs()] == ["b"]
 
 
+def test_a_recurring_job_that_becomes_a_one_shot_before_its_first_slot_runs(store):
+    declare(store, make_job(schedule="@daily"))
+
+    declare(store, make_job())
+
+    assert states(store) == [("nightly/backup", State.PENDING)]
+
+
+def test_applying_no_jobs_writes_nothing(store):
+    assert not declare(store).writes
+    assert store.applies() == []
+
+
 def test_only_jobs_of_the_declared_manifest_are_touched(store):
     other = make_manifest(make_job(manifest="weekly"), name="weekly", path="/repo/weekly.toml")
     with store.transaction():

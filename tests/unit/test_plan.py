@@ -71,8 +71,9 @@ def test_what_is_declared_as_it_is_stored_changes_nothing(state):
     assert not found.writes
 
 
-def test_the_first_apply_of_a_name_writes_even_if_nothing_is_declared():
-    assert plan([make_manifest()], {}, {}, now=NOW).writes
+@pytest.mark.parametrize(("owners", "writes"), [({}, False), ({"nightly": "/repo/nightly.toml"}, True)])
+def test_a_manifest_without_jobs_writes_only_to_give_its_name_back(owners, writes):
+    assert plan([make_manifest()], {}, owners, now=NOW).writes is writes
 
 
 def test_a_changed_field_is_shown_from_old_to_new():
