@@ -138,6 +138,12 @@ class JobSpec:
         """Return the keys that differ from their default, flat and under their manifest names."""
         return _differing(self, _SPEC_DEFAULTS) | _differing(self.retry, _RETRY_DEFAULTS)
 
+    def to_values(self) -> dict[str, Any]:
+        """Return all keys, those with their default too, flat and under their manifest names."""
+        values = {**self.__dict__, **self.retry.__dict__, "limits": self.limits.to_dict()}
+        del values["retry"]
+        return values
+
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """Return the spec that ``to_dict`` gave ``values`` for; JSON's lists become tuples again."""

@@ -4,7 +4,7 @@ Pure: the caller passes in both sides and the time, and carries the plan out.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, TypedDict
@@ -329,9 +329,7 @@ def _field_changes(old: Job, new: Job) -> tuple[FieldChange, ...]:
 
 def _flat(job: Job) -> dict[str, Any]:
     """Return the keys of a manifest's job table with their values, defaults included."""
-    values = {f.name: getattr(job.spec, f.name) for f in fields(job.spec) if f.name != "retry"}
-    values |= {f.name: getattr(job.spec.retry, f.name) for f in fields(job.spec.retry)}
-    values["limits"] = job.spec.limits.to_dict()
+    values = job.spec.to_values()
     values |= {key: None if values[key] is None else str(values[key]) for key in HOOK_KEYS}
     recurrence = job.recurrence.to_dict() if job.recurrence else dict.fromkeys(RECURRENCE_KEYS)
     own = {"run_at": job.run_at, "max_wait": job.max_wait, "expect_success_within": job.expect_success_within}

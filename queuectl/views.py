@@ -13,7 +13,7 @@ from queuectl.plan import StoredJob
 from queuectl.records import attempt_to_record
 from queuectl.selector import Selector
 from queuectl.spool import Spool
-from queuectl.store import Called, Runner, Store
+from queuectl.store import Called, Origin, PastAttempt, Runner, Store
 
 _TITLE_LENGTH = 40
 
@@ -74,6 +74,26 @@ def hook_record(called: Called) -> dict[str, Any]:
         "next_try_at": None if called.fate else called.due_at,
         "detail": called.detail,
         "output": called.output,
+    }
+
+
+def past_attempt_record(past: PastAttempt) -> dict[str, Any]:
+    """Return an attempt for `--json`, with the spec it ran with, and where."""
+    return attempt_record(past.attempt) | {
+        "host": past.host,
+        "pid": past.pid,
+        "cwd": past.spec.cwd,
+        **origin_record(past.origin),
+        "spec": past.spec.to_dict(),
+    }
+
+
+def origin_record(origin: Origin | None) -> dict[str, Any]:
+    """Return the apply that a spec came from for `--json`; of an ad-hoc run all is null."""
+    return {
+        "apply": origin and origin.apply,
+        "git_commit": origin and origin.git_commit,
+        "git_dirty": origin and origin.git_dirty,
     }
 
 

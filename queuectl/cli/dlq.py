@@ -11,7 +11,7 @@ from queuectl.author import person
 from queuectl.cli.bulk import DryRun, Verb, Yes, carry_out
 from queuectl.cli.group import Group
 from queuectl.cli.listing import IN_DLQ, print_runs
-from queuectl.cli.look import RunId, print_run
+from queuectl.cli.look import RunId
 from queuectl.cli.options import checked, rate
 from queuectl.cli.selecting import All, selecting
 from queuectl.cli.session import Db, Json, Limit, open_store
@@ -55,6 +55,8 @@ def list_dead(selector: Selector, every: All = False, limit: Limit = None, db: D
 
 def show_dead(run: RunId, db: Db = None, json: Json = False) -> None:
     """Show one dead run: its spec, why it died, and every attempt."""
+    from queuectl.cli.run_text import print_run
+
     with open_store(db) as store:
         found = store.run(run)
         if found.state is not State.DEAD:

@@ -10,13 +10,11 @@ from queuectl.cli.listing import print_runs
 from queuectl.cli.output import ago, print_json, print_table, say, stamp
 from queuectl.cli.selecting import All, selecting
 from queuectl.cli.session import Db, Json, Limit, open_store
-from queuectl.durations import format_duration
 from queuectl.errors import NotFound, UsageError
-from queuectl.hook import HOOK_KEYS
-from queuectl.job import DURATION_KEYS, Attempt, Run, State
+from queuectl.job import Run, State
 from queuectl.selector import Selector
-from queuectl.store import Called, Store
-from queuectl.views import attempt_record, hook_record, job_record, run_record, status_record
+from queuectl.store import Store
+from queuectl.views import job_record, status_record
 
 RunId = Annotated[str, typer.Argument(metavar="RUN", help="The id of a run.", show_default=False)]
 
@@ -90,36 +88,13 @@ def show(selector: Selector, db: Db = None, json: Json = False) -> None:
     """Show one run, or the newest that is selected: its spec, where it stands and why, and every attempt."""
     if len(selector.ids) > 1 or selector.is_everything:
         raise UsageError("name one run, or select the newest of some", hint="`queuectl list` shows the runs")
+    from queuectl.cli.run_text import print_run
+
     with open_store(db) as store:
         runs = store.runs(selector, limit=1)
         if not runs:
             raise NotFound(f"no run is like that: `{selector}`", hint="`queuectl list` shows the runs")
         print_run(store, runs[0], json=json)
-
-
-def print_run(store: Store, run: Run, *, json: bool) -> None:
-    """Print everything there is to know about a run."""
-    attempts, hooks = store.attempts(run), store.hooks(run)
-    if json:
-        print_json(
-            run_record(run)
-            | {
-                "spec": run.spec.to_dict(),
-                "attempts_made": [attempt_record(each) for each in attempts],
-                "hooks": [hook_record(each) for each in hooks],
-            }
-        )
-        return
-    print_table(("RUN", run.id), [(key, value) for key, value in _facts(run, clock.now()) if value])
-    if attempts:
-        say()
-        print_table(
-            ("ATTEMPT", "STARTED", "TOOK", "STDOUT", "STDERR", "OUTCOME"),
-            [_attempt_row(attempt) for attempt in attempts],
-        )
-    if hooks:
-        say()
-        print_table(("HOOK", "CALLED", "TRIES", "FATE", "DETAIL"), [_hook_row(each) for each in hooks])
 
 
 def logs(
@@ -164,54 +139,6 @@ def _execution(store: Store, run: Run, number: int | None) -> str:
         which = f"attempt {number}" if number else "attempt yet"
         raise NotFound(f"run `{run.id}` has no {which}", hint=f"`queuectl show {run.id}`")
     return run.execution_of(ended[-1])
-
-
-def _facts(run: Run, now: datetime) -> list[tuple[str, str]]:
-    def at(instant: datetime | None) -> str:
-        return f"{stamp(instant)} ({ago(instant, now)})" if instant else ""
-
-    due = "after the run before" if run.is_held else at(run.run_at)
-    facts = [
-        ("state", run.state + (f" ({run.reason})" if run.reason else "")),
-        ("job", run.job or ""),
-        ("command", run.spec.line),
-        ("attempts", f"{run.attempts} of {run.max_attempts}"),
-        ("scheduled", at(run.scheduled_at)),
-        ("due", due if run.state.is_waiting else ""),
-        ("created", at(run.created_at)),
-        ("started", at(run.started_at)),
-        ("finished", at(run.finished_at)),
-    ]
-    shown = {"command", "description"}
-    spec = {key: value for key, value in run.spec.to_dict().items() if key not in shown}
-    spec |= {key: str(getattr(run.spec, key)) for key in HOOK_KEYS if key in spec}
-    return facts + [(key, _value(key, value)) for key, value in spec.items()]
-
-
-def _value(key: str, value: object) -> str:
-    if key in DURATION_KEYS and isinstance(value, float):
-        return format_duration(value)
-    if isinstance(value, tuple):
-        return " ".join(str(item) for item in value)
-    if isinstance(value, dict):
-        return ", ".join(f"{key}={item}" for key, item in value.items())
-    return str(value)
-
-
-def _hook_row(called: Called) -> tuple[str, ...]:
-    fate = called.fate or ("under way" if called.tries and called.detail is None else "waiting")
-    return called.trigger, stamp(called.called_at), str(called.tries), fate, called.detail or "-"
-
-
-def _attempt_row(attempt: Attempt) -> tuple[str, ...]:
-    return (
-        str(attempt.number),
-        stamp(attempt.started_at),
-        format_duration(attempt.duration.total_seconds()),
-        f"{attempt.stdout_bytes:,}",
-        f"{attempt.stderr_bytes:,}",
-        str(attempt.outcome),
-    )
 
 
 def _runner(runner: dict[str, object]) -> str:

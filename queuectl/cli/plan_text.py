@@ -90,7 +90,7 @@ def _manifest_lines(plan: ManifestPlan) -> Iterator[str]:
         for field in change.fields:
             assert positions is not None
             line, column = positions.of(("jobs", change.job.name, field.key))
-            values = f"{_shown(field.key, field.old)} → {_shown(field.key, field.new)}"
+            values = f"{shown_value(field.key, field.old)} → {shown_value(field.key, field.new)}"
             yield f"      {field.key}: {values}  {paint('dim', f'{path}:{line}:{column}')}"
     if unchanged := [change for change in plan.changes if change.action is Action.UNCHANGED]:
         dead = [change.job.name for change in unchanged if change.note]
@@ -122,7 +122,8 @@ def _change_record(change: Change) -> dict[str, Any]:
     }
 
 
-def _shown(key: str, value: object) -> str:
+def shown_value(key: str, value: object) -> str:
+    """Return the value of a key of a job as it is shown beside another."""
     match value:
         case None:
             return "none"

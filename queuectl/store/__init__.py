@@ -12,7 +12,7 @@ from queuectl.store.metrics import Counted
 from queuectl.store.queue import RunIdTaken
 from queuectl.store.selection import Choice
 from queuectl.store.slots import DueJob
-from queuectl.store.values import Apply, Author, Runner, Settlement
+from queuectl.store.values import Apply, Author, Origin, PastAttempt, Runner, Settlement
 from queuectl.store.watching import ApplyLine, DeadGroup, Found, Result
 
 __all__ = [
@@ -30,6 +30,8 @@ __all__ = [
     "Fate",
     "Found",
     "Late",
+    "Origin",
+    "PastAttempt",
     "Result",
     "RunIdTaken",
     "Runner",

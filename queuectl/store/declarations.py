@@ -39,15 +39,6 @@ class Declarations(Queue):
         with self.transaction():
             written = [change for change in plan.changes if change.writes]
             place_of = {id(change): place for place, change in enumerate(written)}
-            for manifest in plan.manifests:
-                if manifest.owner != manifest.manifest.path:
-                    self._all("own_manifest", {"name": manifest.manifest.name, "path": manifest.manifest.path})
-                # Names are freed before they are taken: a job may be renamed to one that is removed here.
-                for change in sorted(manifest.changes, key=lambda change: change.action is not Action.REMOVE):
-                    if change.writes:
-                        places[self._apply_change(change, now)] = place_of[id(change)]
-                if not manifest.manifest.jobs:
-                    self._all("disown_manifest", {"name": manifest.manifest.name})
             [(number,)] = self._all(
                 "insert_apply",
                 {
@@ -59,6 +50,15 @@ class Declarations(Queue):
                     "changes": json.dumps([_summary(change) for change in written], default=str),
                 },
             )
+            for manifest in plan.manifests:
+                if manifest.owner != manifest.manifest.path:
+                    self._all("own_manifest", {"name": manifest.manifest.name, "path": manifest.manifest.path})
+                # Names are freed before they are taken: a job may be renamed to one that is removed here.
+                for change in sorted(manifest.changes, key=lambda change: change.action is not Action.REMOVE):
+                    if change.writes:
+                        places[self._apply_change(change, number, now)] = place_of[id(change)]
+                if not manifest.manifest.jobs:
+                    self._all("disown_manifest", {"name": manifest.manifest.name})
             rows = [{"job": job, "apply": number, "change": place} for job, place in places.items()]
             self._many("insert_job_apply", rows)
             return int(number)
@@ -80,7 +80,7 @@ class Declarations(Queue):
             for row in self._dicts("list_applies", {"limit": -1 if limit is None else limit})
         ]
 
-    def _apply_change(self, change: Change, now: datetime) -> int:
+    def _apply_change(self, change: Change, apply: int, now: datetime) -> int:
         """Carry out one change and return the id of its job."""
         stored = change.stored
         if change.action is Action.REMOVE:
@@ -88,7 +88,7 @@ class Declarations(Queue):
             job_id = stored.id
             self._all("remove_job", {"id": job_id, "now": to_micros(now)})
         else:
-            job_id = self._put_job(change, now)
+            job_id = self._put_job(change, apply, now)
             if change.moves_slot:
                 self._all("move_slot", {"id": job_id, "next_slot": to_micros_or_none(change.next_slot)})
             if change.new_run is not None:
@@ -120,7 +120,7 @@ class Declarations(Queue):
         """Return the runs of a job that are not over, oldest first."""
         return [run_of(row) for row in self._all("unfinished_runs", {"job": job})]
 
-    def _put_job(self, change: Change, now: datetime) -> int:
+    def _put_job(self, change: Change, apply: int, now: datetime) -> int:
         job, stored = change.job, change.stored
         if stored is not None and change.action is Action.RENAME:
             self._all("bury_job", {"manifest": job.manifest, "name": job.name})
@@ -138,6 +138,7 @@ class Declarations(Queue):
                 "max_wait": job.max_wait,
                 "expect_success_within": job.expect_success_within,
                 "owes_run": change.owes_run,
+                "apply": apply,
                 "now": to_micros(now),
             },
         )

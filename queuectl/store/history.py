@@ -8,10 +8,11 @@ from queuectl.errors import JobNotFound
 from queuectl.evidence import MOST_AHEAD, Ahead, Declaration, Folded, Intervention, RunnerLife
 from queuectl.job import Run
 from queuectl.plan import StoredJob
-from queuectl.records import to_instant, to_instant_or_none, to_micros
+from queuectl.records import attempt_of, to_instant, to_instant_or_none, to_micros
 from queuectl.store.declarations import stored_job_of
 from queuectl.store.expectations import Expectations
-from queuectl.store.rows import run_of, to_json
+from queuectl.store.rows import run_of, spec_from_json, to_json
+from queuectl.store.values import Origin, PastAttempt
 
 _MOST_DECLARATIONS: Final = 100
 _MOST_RUNNERS: Final = 100_000
@@ -104,9 +105,38 @@ class History(Expectations):
             for row in rows
         ]
 
+    def past_attempts(self, run: Run) -> list[PastAttempt]:
+        """Return the attempts that have ended, oldest first, each with what it ran with, and where."""
+        return [
+            PastAttempt(
+                attempt=attempt_of(row),
+                spec=spec_from_json(row["spec"]),
+                origin=_origin(row),
+                host=row["host"],
+                pid=row["pid"],
+            )
+            for row in self._dicts("history_of_run", {"run": run.number})
+        ]
+
+    def origin(self, run: Run) -> Origin | None:
+        """Return the apply that the present spec of a run came from; None if none is known."""
+        rows = self._dicts("origin_of_run", {"run": run.number})
+        return _origin(rows[0]) if rows else None
+
     def _run_or_none(self, name: str, parameters: dict[str, Any]) -> Run | None:
         rows = self._all(name, parameters)
         return run_of(rows[0]) if rows else None
+
+
+def _origin(row: dict[str, Any]) -> Origin | None:
+    if row["apply"] is None:
+        return None
+    return Origin(
+        apply=row["apply"],
+        applied_at=to_instant(row["applied_at"]),
+        git_commit=row["git_commit"],
+        git_dirty=None if row["git_dirty"] is None else bool(row["git_dirty"]),
+    )
 
 
 def _declaration(row: dict[str, Any], change: dict[str, Any]) -> Declaration:

@@ -41,6 +41,7 @@ def statements() -> dict[str, str]:
     for file in sorted((HERE / "sql").glob("*.sql")):
         for part in file.read_text(encoding="utf-8").split("-- name: ")[1:]:
             name, _, text = part.partition("\n")
+            assert name.strip() not in found, f"two statements are named {name}"
             text = text.strip().replace("{run}", RUN).replace("{priorities}", PRIORITIES)
             for word, columns in SUMS.items():
                 text = text.replace(f"{{{word}}}", columns)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from queuectl.job import Attempt, Run
+from queuectl.job import Attempt, JobSpec, Run
 
 Settlement = tuple[Run, Run, Attempt]
 """A run as it was claimed, as it stands after its attempt, and the attempt."""
@@ -44,3 +44,24 @@ class Apply:
     applied_at: datetime
     author: Author
     changes: list[dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """The apply that a spec came from, and the commit from which that was."""
+
+    apply: int
+    applied_at: datetime
+    git_commit: str | None
+    git_dirty: bool | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PastAttempt:
+    """An attempt that has ended, what it ran with, and the runner it had; ``origin`` is that of its spec."""
+
+    attempt: Attempt
+    spec: JobSpec
+    origin: Origin | None
+    host: str
+    pid: int

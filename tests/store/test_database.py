@@ -282,6 +282,8 @@ HOT = {
     "latest_results": ("runs_of_job",),
     "newest_number": ("runs",),
     "recorded_slots": ("runs_slot",),
+    "history_of_run": ("PRIMARY KEY",),
+    "origin_of_run": ("PRIMARY KEY",),
 }
 
 

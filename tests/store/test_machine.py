@@ -88,8 +88,9 @@ class StoreAndModel(RuleBasedStateMachine):
             store = self.stores["x"]
             assert store.integrity_problems() == []
             for run in self.model.runs.values():
-                attempts = store.attempts(store.run(run.id))
-                assert [(each.number, each.lease, each.outcome) for each in attempts] == run.ended
+                past = store.past_attempts(store.run(run.id))
+                attempts = [(each.attempt, each.spec) for each in past]
+                assert [(each.number, each.lease, each.outcome, spec) for each, spec in attempts] == run.ended
             for job in self.model.jobs.values():
                 self._check_ledger(store, job)
         finally:

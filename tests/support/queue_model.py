@@ -37,7 +37,8 @@ class ModelRun:
     slot: datetime | None = None
     skipped: str | None = None
     most: int = 0
-    ended: list[tuple[int, int, Outcome]] = field(default_factory=list)
+    running: JobSpec | None = None  # what the present attempt was claimed with
+    ended: list[tuple[int, int, Outcome, JobSpec | None]] = field(default_factory=list)
 
     @property
     def is_held(self) -> bool:
@@ -79,6 +80,7 @@ class QueueModel:
         for run in taken:
             run.state, run.runner, run.lease = "processing", runner, self._latest_lease
             run.attempts += 1
+            run.running = run.spec
             run.started_at = run.updated_at = now
         return taken
 
@@ -87,7 +89,7 @@ class QueueModel:
         if run is None or run.state != "processing" or run.lease != lease:
             return False
         if outcome != Released(began=False):
-            run.ended.append((run.attempts, lease or 0, outcome))
+            run.ended.append((run.attempts, lease or 0, outcome, run.running))
         never_twice = spec.retry.retries == 0 or spec.on_interrupt == "fail"
         match outcome:
             case Exited(code=0, error=None):

@@ -104,3 +104,28 @@ SELECT runner, since, until
   FROM silences
  WHERE runner IN (SELECT value FROM json_each(:runners))
  ORDER BY runner, since;
+
+-- name: history_of_run
+-- The attempts of a run, oldest first, each with its runner, its spec, and the apply that this came from; by the keys.
+SELECT attempts.number, attempts.lease, attempts.runner, attempts.started_at, attempts.finished_at, attempts.outcome,
+       attempts.exit_code, attempts.signal, attempts.timeout, attempts.detail, attempts.stdout_bytes,
+       attempts.stderr_bytes, attempts.cpu_seconds, attempts.max_rss_bytes, runners.host, runners.pid,
+       coalesce(former.spec, runs.spec) AS spec, applies.number AS apply, applies.applied_at,
+       applies.git_commit, applies.git_dirty
+  FROM attempts
+  JOIN runs ON runs.number = attempts.run
+  JOIN runners ON runners.id = attempts.runner
+  LEFT JOIN former_specs AS former
+         ON former.run = attempts.run
+        AND former.until = (SELECT min(until) FROM former_specs WHERE run = attempts.run AND until >= attempts.lease)
+  LEFT JOIN applies ON applies.number = iif(former.run IS NULL, runs.apply, former.apply)
+ WHERE attempts.run = :run
+ ORDER BY attempts.lease;
+
+-- name: origin_of_run
+-- The apply that the present spec of a run came from; by the keys.
+SELECT applies.number AS apply, applies.applied_at,
+       applies.git_commit, applies.git_dirty
+  FROM runs
+  JOIN applies ON applies.number = runs.apply
+ WHERE runs.number = :run;

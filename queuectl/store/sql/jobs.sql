@@ -26,13 +26,14 @@ DELETE FROM manifests
 
 -- name: put_job
 -- Declared, or declared again after it was removed: then its history continues. A success is expected from now on
--- where it was not before.
+-- where it was not before. The apply is the one that the spec came from.
 INSERT INTO jobs (manifest, name, spec, run_at, recurrence, enabled, revision, max_wait, expect_success_within,
-                  expected_since, owes_run, created_at, updated_at)
+                  expected_since, owes_run, apply, created_at, updated_at)
 VALUES (:manifest, :name, :spec, :run_at, :recurrence, :enabled, :revision, :max_wait, :expect_success_within,
-        :now, :owes_run, :now, :now)
+        :now, :owes_run, :apply, :now, :now)
 ON CONFLICT (manifest, name) DO UPDATE
-   SET spec = excluded.spec, run_at = excluded.run_at, recurrence = excluded.recurrence, enabled = excluded.enabled,
+   SET apply = CASE WHEN jobs.spec = excluded.spec AND jobs.removed_at IS NULL THEN jobs.apply ELSE excluded.apply END,
+       spec = excluded.spec, run_at = excluded.run_at, recurrence = excluded.recurrence, enabled = excluded.enabled,
        revision = excluded.revision, max_wait = excluded.max_wait, owes_run = excluded.owes_run,
        expect_success_within = excluded.expect_success_within,
        expected_since = CASE WHEN jobs.removed_at IS NULL AND jobs.enabled = excluded.enabled

@@ -4,9 +4,10 @@
 -- and with them their ids, are the database's to give, and rise in the order of the list. Many rows in one statement
 -- take half the time of a statement for each.
 INSERT INTO runs (given_id, job, state, priority, spec, scheduled_at, run_at, created_at, updated_at,
-                  slot, finished_at, reason)
+                  slot, finished_at, reason, apply)
 SELECT value ->> 0, :job, value ->> 1, value ->> 2, value -> 3, value ->> 8, value ->> 4, :now, :now,
-       value ->> 5, value ->> 6, value ->> 7
+       value ->> 5, value ->> 6, value ->> 7,
+       (SELECT apply FROM jobs WHERE id = :job)
   FROM json_each(:runs)
  ORDER BY key
 RETURNING number;
