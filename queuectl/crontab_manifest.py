@@ -3,7 +3,6 @@
 Pure: the caller knows the zone and the home folders of the machine whose cron it was.
 """
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -11,6 +10,7 @@ from typing import Final
 
 from queuectl.crontab import Crontab, Entry, fed
 from queuectl.crontab_names import distinct_names
+from queuectl.toml_text import toml_string
 from queuectl.visible import visible
 
 CRON_SHELL: Final = "/bin/sh"
@@ -59,7 +59,7 @@ def cron_jobs(crontab: Crontab, *, zone: str, home: Callable[[str | None], str |
 
 def manifest_text(crontab: Crontab, jobs: Sequence[CronJob], *, name: str) -> str:
     """Return a manifest of this name that declares the jobs of a crontab, its comments beside them."""
-    lines = [_HEAD.format(path=visible(crontab.path), name=_string(name))]
+    lines = [_HEAD.format(path=visible(crontab.path), name=toml_string(name))]
     shared = _shared(jobs)
     if jobs:
         lines += ["[defaults]", *_pairs(shared), "retries = 0", 'overlap = "allow"', 'catchup = "none"', ""]
@@ -70,7 +70,7 @@ def manifest_text(crontab: Crontab, jobs: Sequence[CronJob], *, name: str) -> st
             lines.append(
                 f"# cron ran it as the user {visible(job.entry.user)}; queuectl runs it as the user of the runner"
             )
-        lines += [f"command = {_value(job.command)}", f"schedule = {_string(job.entry.schedule)}"]
+        lines += [f"command = {_value(job.command)}", f"schedule = {toml_string(job.entry.schedule)}"]
         lines += [*_pairs(_without(_keys(job), shared)), ""]
     return "\n".join([*lines, *_comments(crontab.after)]).rstrip("\n") + "\n"
 
@@ -134,19 +134,9 @@ def _comments(lines: Sequence[str]) -> list[str]:
 def _value(value: object) -> str:
     match value:
         case str():
-            return _string(value)
+            return toml_string(value)
         case tuple():
-            return f"[{', '.join(map(_string, value))}]"
+            return f"[{', '.join(map(toml_string, value))}]"
         case dict():
-            return f"{{ {', '.join(f'{name} = {_string(text)}' for name, text in value.items())} }}"
+            return f"{{ {', '.join(f'{name} = {toml_string(text)}' for name, text in value.items())} }}"
     raise TypeError(f"not for a manifest: {value!r}")
-
-
-def _string(text: str) -> str:
-    """Return a string of TOML, in the way that needs the fewest escapes."""
-    is_plain = not any((character < " " and character not in "\t\n") or character == "\x7f" for character in text)
-    if is_plain and "\n" in text and "'''" not in text and not text.endswith("'"):
-        return f"'''\n{text}'''"
-    if is_plain and "\n" not in text and "'" not in text and ('"' in text or "\\" in text):
-        return f"'{text}'"
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 _HEADER = 8
 _LAST = 4096
+_LAST_LINES = 1 << 16
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -80,6 +81,12 @@ def last_line(path: str) -> str:
     _, end = read_end(path, _LAST)
     lines = [line.strip() for line in end.decode(errors="replace").splitlines()]
     return next((line[:200] for line in reversed(lines) if line), "")
+
+
+def last_lines(path: str, count: int) -> list[str]:
+    """Return the last lines of a stream, each with at most 1,000 characters; fewer if they are very long."""
+    _, end = read_end(path, _LAST_LINES)
+    return [line[:1000] for line in end.decode(errors="replace").splitlines()[-count:]]
 
 
 def read_end(path: str, size: int) -> tuple[int, bytes]:

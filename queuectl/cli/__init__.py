@@ -29,6 +29,7 @@ SECTIONS: Final = {
         "plan": "declare",
         "apply": "declare",
         "applies": "declare",
+        "export": "export",
         "simulate": "simulate",
         "import": "import_crontab",
     },
@@ -47,6 +48,7 @@ SECTIONS: Final = {
         "logs": "look",
         "why": "why",
         "sql": "sql",
+        "runs": "differences",
         "dashboard": "dashboard",
     },
     "Schedules": {

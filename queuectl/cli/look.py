@@ -1,6 +1,5 @@
 """The verbs that only read: status, list, jobs, show, logs."""
 
-from datetime import datetime
 from typing import Annotated
 
 import typer
