@@ -9,6 +9,8 @@ from streamlit.testing.v1 import AppTest
 from queuectl.dashboard.launch import SHELL
 from queuectl.job import NewRun, State
 from queuectl.outcome import Exited
+from queuectl.output import Sink
+from queuectl.spool import Spool
 from queuectl.store import Store
 from tests.support.factories import NOW, make_job, make_spec
 from tests.support.queue import AUTHOR, claim, declare, enqueue, finish
@@ -284,3 +286,15 @@ def outside_code(markdown):
 def run_path(store):
     """Return where a store is."""
     return store.path
+
+
+@pytest.mark.parametrize("lines", [1, 500])
+def test_output_is_shown_as_it_is_however_long(store, lines):
+    enqueue(store)
+    run = claim(store)
+    Spool(str(store.path)).prepare()
+    sink = Sink(Spool(str(store.path)).output(run.execution, "stdout"), 1 << 20)
+    sink.write(b"<b>saved</b>\n" * lines)
+    sink.close()
+
+    assert open_page("run", id=run.id).code[0].value == "\n".join(["<b>saved</b>"] * lines)

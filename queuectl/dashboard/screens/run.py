@@ -16,6 +16,9 @@ from queuectl.spool import STREAMS, Spool
 from queuectl.views import run_title
 from queuectl.visible import visible
 
+_LONG = 18  # lines of output that are shown without a frame of their own to scroll in
+_HEIGHT = 420
+
 
 def asked_for() -> str:
     """Return the id in the address; without one there is a field to type it in."""
@@ -111,7 +114,9 @@ def _output(found: OneRun) -> None:
                 f"The end; {format_size(output.before)} stand before it: {quoted(f'queuectl logs {found.run.id}')}."
             )
     if text:
-        with st.container(height=420, key="output", autoscroll=chosen.ended is None):
+        is_long = text.count("\n") >= _LONG
+        follows = chosen.ended is None if is_long else None
+        with st.container(height=_HEIGHT if is_long else "content", key="output", autoscroll=follows):
             st.code(text, language=None, wrap_lines=True)
     else:
         st.caption("No line matches." if wanted else f"Nothing on {stream}.")
