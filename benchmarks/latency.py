@@ -24,7 +24,8 @@ from pathlib import Path
 from sidebyside import QUEUECTL, interleaved, machine
 
 from queuectl import clock
-from queuectl.job import JobSpec, NewRun, State
+from queuectl.job import NewRun, State
+from queuectl.spec import JobSpec
 from queuectl.spool import Spool, wake_runners
 from queuectl.store import Store
 

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 
 from sidebyside import machine
 
-from queuectl.job import Attempt, JobSpec, NewRun, Run, State
+from queuectl.job import Attempt, NewRun, Run, State
 from queuectl.lifecycle import settle
 from queuectl.outcome import Exited
+from queuectl.spec import JobSpec
 from queuectl.store import Store
 
 if TYPE_CHECKING:

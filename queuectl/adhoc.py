@@ -13,8 +13,8 @@ from queuectl.errors import UsageError
 from queuectl.faults import Fault, faults, named
 from queuectl.fields import Retries, RunId, SpecFields, WrittenTime, clashing_exit_codes, merge, to_spec
 from queuectl.instants import to_instant
-from queuectl.job import JobSpec
 from queuectl.rules import shown
+from queuectl.spec import JobSpec
 
 LONGEST_TEXT: Final = 1_048_576
 """Characters in the JSON of one run."""

@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from queuectl.changes import Change
 from queuectl.forecast import Duration, ForetoldRun, JobForecast, percentile
 from queuectl.frozen import changed
 from queuectl.job import HELD, Job, Run, State
 from queuectl.lifecycle import settle
 from queuectl.outcome import Exited, Outcome, TimedOut
-from queuectl.plan import Change
 from queuectl.slots import fire, schedule_of
 
 Moment = int

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from queuectl.hook import HOOK_KEYS
-from queuectl.job import JobSpec, Run
+from queuectl.job import Run
+from queuectl.spec import JobSpec
 from queuectl.store import Origin, PastAttempt
 
 

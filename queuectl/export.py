@@ -11,8 +11,9 @@ from typing import Any, Final
 
 from queuectl.durations import parse_duration
 from queuectl.hook import HOOK_KEYS
-from queuectl.job import DURATION_KEYS, Job, Recurrence
+from queuectl.job import Job, Recurrence
 from queuectl.sizes import format_size, parse_size
+from queuectl.spec import DURATION_KEYS
 from queuectl.toml_text import toml_key, toml_string
 from queuectl.visible import visible
 

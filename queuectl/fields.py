@@ -17,8 +17,9 @@ from typing_extensions import TypedDict
 from queuectl import hook_rules, rules
 from queuectl.hook import Hook
 from queuectl.instants import time_zone
-from queuectl.job import RETRY_KEYS, Catchup, JobSpec, Limits, OnInterrupt, Overlap
+from queuectl.job import Catchup, Overlap
 from queuectl.retry import RetryPolicy
+from queuectl.spec import RETRY_KEYS, JobSpec, Limits, OnInterrupt
 
 Flag = Annotated[bool, Strict()]
 Text = Annotated[str, PlainValidator(rules.text)]

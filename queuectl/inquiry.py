@@ -10,11 +10,10 @@ from typing import Final
 
 from queuectl import presence
 from queuectl.evidence import JobEvidence, RunEvidence, RunnerLife, SlotEvidence
-from queuectl.job import Run, State
+from queuectl.job import Run, State, StoredJob
 from queuectl.output import last_line
-from queuectl.plan import StoredJob
 from queuectl.spool import Spool
-from queuectl.store import Store
+from queuectl.store.archive import Archive
 from queuectl.why import Answer
 from queuectl.why_job import moment, why_job, why_job_at
 from queuectl.why_run import why_run
@@ -22,12 +21,12 @@ from queuectl.why_run import why_run
 _WORDS: Final = 20  # attempts whose last words are read
 
 
-def ask_run(store: Store, run_id: str, *, now: datetime, at: datetime | None = None) -> Answer:
+def ask_run(store: Archive, run_id: str, *, now: datetime, at: datetime | None = None) -> Answer:
     """Return why a run is where it is, or was at a time; raises RunNotFound."""
     return why_run(_of_run(store, store.run(run_id), now), now=now, at=at)
 
 
-def ask_job(store: Store, name: str, *, now: datetime) -> Answer:
+def ask_job(store: Archive, name: str, *, now: datetime) -> Answer:
     """Return why a job did or did not run last, and when it is due next; raises JobNotFound."""
     known, stored = _of_job(store, name, now)
     run = store.latest_slot(stored.id, now) if stored.job.recurrence else None
@@ -35,7 +34,7 @@ def ask_job(store: Store, name: str, *, now: datetime) -> Answer:
     return why_job(replace(known, latest=_of_run(store, latest, now, stored)) if latest else known, now=now)
 
 
-def ask_job_at(store: Store, name: str, *, local: datetime, instant: datetime, now: datetime) -> Answer:
+def ask_job_at(store: Archive, name: str, *, local: datetime, instant: datetime, now: datetime) -> Answer:
     """Return why a job did or did not run at a time; raises JobNotFound.
 
     ``local`` is the time on the clocks of the job's zone, ``instant`` the moment that it means.
@@ -48,7 +47,7 @@ def ask_job_at(store: Store, name: str, *, local: datetime, instant: datetime, n
     return why_job_at(known, asked, found, now=now)
 
 
-def _of_slot(store: Store, known: JobEvidence, stored: StoredJob, slot: datetime, now: datetime) -> SlotEvidence:
+def _of_slot(store: Archive, known: JobEvidence, stored: StoredJob, slot: datetime, now: datetime) -> SlotEvidence:
     if run := store.run_of_slot(stored.id, slot):
         return SlotEvidence(slot=slot, run=_of_run(store, run, now, stored))
     anew = next((each for each in known.declarations if each.at >= slot and each.moves_slots), None)
@@ -57,7 +56,7 @@ def _of_slot(store: Store, known: JobEvidence, stored: StoredJob, slot: datetime
     return SlotEvidence(slot=slot, folded=store.folded_with(stored.id, slot), anew=anew)
 
 
-def _of_job(store: Store, name: str, now: datetime, at: datetime | None = None) -> tuple[JobEvidence, StoredJob]:
+def _of_job(store: Archive, name: str, now: datetime, at: datetime | None = None) -> tuple[JobEvidence, StoredJob]:
     stored, removed_at = store.job_on_record(name)
     since = min(at or stored.next_slot or now, now)
     known = JobEvidence(
@@ -71,7 +70,7 @@ def _of_job(store: Store, name: str, now: datetime, at: datetime | None = None) 
     return known, stored
 
 
-def _of_run(store: Store, run: Run, now: datetime, stored: StoredJob | None = None) -> RunEvidence:
+def _of_run(store: Archive, run: Run, now: datetime, stored: StoredJob | None = None) -> RunEvidence:
     if run.job and stored is None:
         stored, _ = store.job_on_record(run.job)
     begin = run.slot or max(run.scheduled_at, run.created_at)
@@ -91,7 +90,7 @@ def _of_run(store: Store, run: Run, now: datetime, stored: StoredJob | None = No
     return replace(known, other=_other(store, run, stored.id)) if stored else known
 
 
-def _other(store: Store, run: Run, job: int) -> Run | None:
+def _other(store: Archive, run: Run, job: int) -> Run | None:
     """Return the run of the same job that a run has to do with."""
     if run.is_held:
         return next((each for each in store.unfinished_runs(job) if not each.is_held), None)
@@ -102,7 +101,7 @@ def _other(store: Store, run: Run, job: int) -> Run | None:
     return None
 
 
-def _lives(store: Store, runners: Iterable[RunnerLife]) -> list[RunnerLife]:
+def _lives(store: Archive, runners: Iterable[RunnerLife]) -> list[RunnerLife]:
     """Return the runners with whether they live, which the kernel knows."""
     spool = Spool(str(store.path))
     return [
@@ -111,7 +110,7 @@ def _lives(store: Store, runners: Iterable[RunnerLife]) -> list[RunnerLife]:
     ]
 
 
-def _last_words(store: Store, run: Run, leases: list[int]) -> dict[int, str]:
+def _last_words(store: Archive, run: Run, leases: list[int]) -> dict[int, str]:
     """Return the last line that each of the latest attempts wrote, to stderr if anything."""
     spool = Spool(str(store.path))
     found = {}

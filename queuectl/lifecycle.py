@@ -7,9 +7,10 @@ passes in what is known and stores what comes back.
 from datetime import datetime
 
 from queuectl.frozen import changed
-from queuectl.job import JobSpec, OnInterrupt, Run, State, Stop
+from queuectl.job import Run, State, Stop
 from queuectl.outcome import Cancelled, Exited, Lost, Outcome, Released, Signalled, TimedOut
 from queuectl.retry import delay_after
+from queuectl.spec import JobSpec, OnInterrupt
 
 MOST_INTERRUPTIONS = 5
 """So many lost attempts leave a run dead: it may be what kills its workers, its runner or the machine."""

@@ -12,10 +12,11 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from queuectl import failpoint
-from queuectl.job import JobSpec, Run
+from queuectl.job import Run
 from queuectl.outcome import Cancelled, Exited, Lost, Outcome, Released, Signalled, TimedOut
 from queuectl.output import Sink
 from queuectl.pipes import Pipes
+from queuectl.spec import JobSpec
 
 if TYPE_CHECKING:
     from resource import struct_rusage

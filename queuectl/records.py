@@ -9,8 +9,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from queuectl.frozen import revived
-from queuectl.job import Attempt, JobSpec, Run, State, Stop
+from queuectl.job import Attempt, Run, State, Stop
 from queuectl.outcome import Cancelled, Exited, Lost, Outcome, Released, Signalled, TimedOut
+from queuectl.spec import JobSpec
 
 _NOT_BEGUN = "not begun"
 _INSTANTS = ("scheduled_at", "run_at", "created_at", "updated_at", "started_at", "finished_at", "slot")

@@ -5,8 +5,9 @@ from enum import StrEnum
 from typing import Any, Final
 
 from queuectl.errors import UsageError
-from queuectl.job import JobSpec, State
+from queuectl.job import State
 from queuectl.rules import shown, suggestion
+from queuectl.spec import JobSpec
 
 PREFIX: Final = "QUEUECTL_"
 

@@ -8,13 +8,13 @@ from datetime import datetime
 from heapq import heappop, heappush, heapreplace
 from typing import Final
 
+from queuectl.changes import Change, Plan
 from queuectl.course import Course, Moment, Occurrence, course_of, foretold_run, job_forecast, to_instant, to_moment
 from queuectl.forecast import Crowd, Duration, Forecast
 from queuectl.frozen import changed
 from queuectl.job import Run, State
 from queuectl.lifecycle import cancel, settle
 from queuectl.outcome import Cancelled
-from queuectl.plan import Change, Plan
 
 _NEVER: Final[Moment] = 1 << 62
 _MOST_JOBS: Final = 1 << 32

@@ -8,8 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from queuectl import presence
-from queuectl.job import HELD, Attempt, Run, State
-from queuectl.plan import StoredJob
+from queuectl.job import HELD, Attempt, Run, State, StoredJob
 from queuectl.records import attempt_to_record
 from queuectl.selector import Selector
 from queuectl.spool import Spool

@@ -14,11 +14,11 @@ import typer
 from typer._click.shell_completion import _resolve_context, _resolve_incomplete
 
 from queuectl.cli.completion import Shell
-from queuectl.cli.session import read_settings, store_of
+from queuectl.cli.session import archive_of, read_settings
 from queuectl.job import State
 from queuectl.selector import FINAL, UNFINISHED, Selector
 from queuectl.settings_table import SETTINGS
-from queuectl.store import Store
+from queuectl.store.archive import Archive
 from queuectl.views import run_title
 from queuectl.visible import visible
 
@@ -59,11 +59,11 @@ def _offers_after(before: list[str], word: str, command: Any) -> list[Offer]:
     if source is None:
         return [(str(item.value), item.help or "") for item in found.shell_complete(context, begun)]
     db = context.params.get("db")
-    with store_of(read_settings(Path(db) if db else None)) as store:
+    with archive_of(read_settings(Path(db) if db else None)) as store:
         return [offer for offer in source(store) if offer[0].startswith(begun)]
 
 
-def _source(parameter: Any, command: str) -> Callable[[Store], Iterable[Offer]] | None:
+def _source(parameter: Any, command: str) -> Callable[[Archive], Iterable[Offer]] | None:
     """Return where the words for a parameter come from, by what its help calls it; None if the queue has none."""
     kind = {"--manifest": "MANIFEST", "--tag": "TAG", "--job": "JOB"}.get(parameter.opts[0]) or parameter.metavar or ""
     match re.sub(r"[^A-Z]+", " ", kind).split():
@@ -87,7 +87,7 @@ def _source(parameter: Any, command: str) -> Callable[[Store], Iterable[Offer]] 
             return None
 
 
-def _runs(store: Store, command: str) -> list[Offer]:
+def _runs(store: Archive, command: str) -> list[Offer]:
     """Return the newest runs that a command may be for."""
     states: Sequence[State] = ()
     if " dlq " in command:
@@ -100,11 +100,11 @@ def _runs(store: Store, command: str) -> list[Offer]:
     return [(run.id, f"{run.state} {run_title(run)}") for run in found]
 
 
-def _jobs(store: Store) -> list[Offer]:
+def _jobs(store: Archive) -> list[Offer]:
     return store.job_names()
 
 
-def _manifests(store: Store) -> list[Offer]:
+def _manifests(store: Archive) -> list[Offer]:
     return list(store.owners().items())
 
 

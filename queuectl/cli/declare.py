@@ -9,12 +9,13 @@ from typing import Annotated
 import typer
 
 from queuectl import clock
+from queuectl.changes import Plan
 from queuectl.cli.output import note, paint, print_json, print_table, say, stamp
 from queuectl.cli.plan_text import plan_lines, plan_record, schedule_warnings
 from queuectl.cli.session import Db, Json, Limit, open_store, read_settings, spool_of, store_of
 from queuectl.pause import Pause
-from queuectl.plan import Plan, refused
 from queuectl.plan import plan as make_plan
+from queuectl.plan import refused
 from queuectl.spool import wake_runners
 
 Paths = Annotated[

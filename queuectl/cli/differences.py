@@ -6,11 +6,11 @@ import typer
 
 from queuectl.cli.group import Group
 from queuectl.cli.output import print_json, print_table, say
-from queuectl.cli.session import Db, Json, open_store, spool_of
+from queuectl.cli.session import Db, Json, open_archive, spool_of
 from queuectl.differences import Subject, differences
 from queuectl.output import last_lines
 from queuectl.spool import STREAMS
-from queuectl.store import Store
+from queuectl.store.archive import Archive
 from queuectl.visible import visible
 
 _AS_THEY_ARE = frozenset({"state", "reason", "outcome", "job", "host", "runner", "apply", "attempts", "interruptions"})
@@ -34,7 +34,7 @@ def diff(
 
     Compared are their last attempts: what they ran with, from which apply and commit, where, and how they ended.
     """
-    with open_store(db) as store:
+    with open_archive(db) as store:
         with store.snapshot():
             subjects = [_subject(store, run) for run in (a, b)]
         outputs = [_outputs(store, subject, lines) for subject in subjects]
@@ -54,13 +54,13 @@ def diff(
                     say("  " + visible(line, keep="\t"))
 
 
-def _subject(store: Store, run_id: str) -> Subject:
+def _subject(store: Archive, run_id: str) -> Subject:
     run = store.run(run_id)
     attempts = store.past_attempts(run)
     return Subject(run=run, last=attempts[-1] if attempts else None, origin=store.origin(run))
 
 
-def _outputs(store: Store, subject: Subject, lines: int) -> dict[str, list[str]]:
+def _outputs(store: Archive, subject: Subject, lines: int) -> dict[str, list[str]]:
     if subject.last is None or not lines:
         return {stream: [] for stream in STREAMS}
     spool, execution = spool_of(store), subject.run.execution_of(subject.last.attempt)

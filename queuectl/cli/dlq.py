@@ -14,7 +14,7 @@ from queuectl.cli.listing import IN_DLQ, print_runs
 from queuectl.cli.look import RunId
 from queuectl.cli.options import checked, rate
 from queuectl.cli.selecting import All, selecting
-from queuectl.cli.session import Db, Json, Limit, open_store
+from queuectl.cli.session import Db, Json, Limit, open_archive, open_store
 from queuectl.errors import QueuectlError
 from queuectl.job import State
 from queuectl.selector import Selector
@@ -57,7 +57,7 @@ def show_dead(run: RunId, db: Db = None, json: Json = False) -> None:
     """Show one dead run: its spec, why it died, and every attempt."""
     from queuectl.cli.run_text import print_run
 
-    with open_store(db) as store:
+    with open_archive(db) as store:
         found = store.run(run)
         if found.state is not State.DEAD:
             raise QueuectlError(f"{_RETRY.refusal}: `{found.id}` is {found.state}")

@@ -16,7 +16,8 @@ from queuectl.cli.session import Db, Propagate, read_settings, spool_of, store_o
 from queuectl.errors import UsageError
 from queuectl.frozen import revived
 from queuectl.instants import parse_instant
-from queuectl.job import JobSpec, NewRun, State
+from queuectl.job import NewRun, State
+from queuectl.spec import JobSpec
 from queuectl.spool import STREAMS, wake_runners
 from queuectl.store import Store
 

@@ -8,7 +8,7 @@ from queuectl import clock
 from queuectl.cli.listing import print_runs
 from queuectl.cli.output import ago, print_json, print_table, say, stamp
 from queuectl.cli.selecting import All, selecting
-from queuectl.cli.session import Db, Json, Limit, open_store
+from queuectl.cli.session import Db, Json, Limit, open_archive, open_store
 from queuectl.errors import NotFound, UsageError
 from queuectl.job import Run, State
 from queuectl.selector import Selector
@@ -89,7 +89,7 @@ def show(selector: Selector, db: Db = None, json: Json = False) -> None:
         raise UsageError("name one run, or select the newest of some", hint="`queuectl list` shows the runs")
     from queuectl.cli.run_text import print_run
 
-    with open_store(db) as store:
+    with open_archive(db) as store:
         runs = store.runs(selector, limit=1)
         if not runs:
             raise NotFound(f"no run is like that: `{selector}`", hint="`queuectl list` shows the runs")

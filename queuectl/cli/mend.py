@@ -9,7 +9,7 @@ import typer
 from queuectl import clock
 from queuectl.cli.output import note, print_json, print_table, say
 from queuectl.cli.session import Db, Json, open_store, read_settings, store_of
-from queuectl.job import DEFAULT_SHELL
+from queuectl.spec import DEFAULT_SHELL
 
 
 def register(app: typer.Typer) -> None:

@@ -5,12 +5,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
+from queuectl.changes import Action, Change, ManifestPlan, Plan
 from queuectl.cli.output import paint, stamp
 from queuectl.diagnostics import Positions
 from queuectl.durations import format_duration
-from queuectl.job import DURATION_KEYS, Job, Manifest
+from queuectl.job import Job, Manifest
 from queuectl.pause import Pause
-from queuectl.plan import Action, Change, ManifestPlan, Plan
+from queuectl.spec import DURATION_KEYS
 from queuectl.visible import visible
 
 _SIGNS = {Action.CREATE: "+", Action.UPDATE: "~", Action.REMOVE: "-", Action.RENAME: ">"}

@@ -8,14 +8,16 @@ from queuectl.cli.output import ago, print_json, print_table, say, stamp
 from queuectl.cli.plan_text import shown_value
 from queuectl.durations import format_duration
 from queuectl.hook import HOOK_KEYS
-from queuectl.job import DURATION_KEYS, JobSpec, Run
-from queuectl.store import Called, Origin, PastAttempt, Store
+from queuectl.job import Run
+from queuectl.spec import DURATION_KEYS, JobSpec
+from queuectl.store import Called, Origin, PastAttempt
+from queuectl.store.archive import Archive
 from queuectl.views import hook_record, origin_record, past_attempt_record, run_record
 
 _MIB = 1 << 20
 
 
-def print_run(store: Store, run: Run, *, json: bool) -> None:
+def print_run(store: Archive, run: Run, *, json: bool) -> None:
     """Print everything there is to know about a run."""
     attempts, origin, hooks = store.past_attempts(run), store.origin(run), store.hooks(run)
     if json:

@@ -15,8 +15,8 @@ from queuectl.cli.options import checked
 from queuectl.cli.output import note, print_json, print_table, say, stamp
 from queuectl.cli.session import Db, Json, open_store, read_settings, store_of
 from queuectl.errors import JobNotFound, UsageError
+from queuectl.job import StoredJob
 from queuectl.pause import Pause
-from queuectl.plan import StoredJob
 
 Slot = tuple[datetime, str, str]
 """An instant, its zone and the full name of the job."""

@@ -2,13 +2,16 @@
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from queuectl.settings import Settings, load
 from queuectl.spool import Spool
 from queuectl.store import Store
+
+if TYPE_CHECKING:
+    from queuectl.store.archive import Archive
 
 Db = Annotated[
     Path | None,
@@ -37,6 +40,18 @@ def open_store(db: Path | None) -> Store:
 def store_of(settings: Settings, *, create: bool = False) -> Store:
     """Open the queue that the settings lead to; only with ``create`` is one made that does not exist."""
     return Store(settings.db, create=create, busy_timeout=settings.busy_timeout, durability=settings.durability)
+
+
+def open_archive(db: Path | None) -> "Archive":
+    """Open the queue as ``open_store`` does, with what explains and compares."""
+    return archive_of(read_settings(db))
+
+
+def archive_of(settings: Settings) -> "Archive":
+    """Open the queue that the settings lead to, with what explains and compares."""
+    from queuectl.store.archive import Archive
+
+    return Archive(settings.db, create=False, busy_timeout=settings.busy_timeout, durability=settings.durability)
 
 
 def spool_of(store: Store) -> Spool:

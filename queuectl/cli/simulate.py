@@ -8,6 +8,7 @@ from typing import Annotated, Final
 import typer
 
 from queuectl import clock
+from queuectl.changes import Plan
 from queuectl.cli.declare import Paths
 from queuectl.cli.import_crontab import System, Zone
 from queuectl.cli.options import checked
@@ -15,7 +16,6 @@ from queuectl.cli.output import note, print_json, stamp
 from queuectl.cli.session import Db, Json, read_settings
 from queuectl.errors import UsageError
 from queuectl.forecast import Duration, percentile
-from queuectl.plan import Plan
 from queuectl.settings import Settings
 
 _SPAN: Final = timedelta(days=7)

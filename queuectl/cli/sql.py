@@ -11,7 +11,7 @@ from queuectl.cli.options import checked
 from queuectl.cli.output import print_json, print_table
 from queuectl.cli.session import Db, Json, read_settings
 from queuectl.errors import UsageError
-from queuectl.store import Store
+from queuectl.store.archive import Archive
 
 _SECONDS: Final = "30s"
 
@@ -37,7 +37,7 @@ def sql(
     seconds = checked("--timeout", rules.time_limit, timeout)
     settings = read_settings(db)
     is_there = settings.db.exists()
-    with Store(settings.db, create=False, read_only=is_there, busy_timeout=settings.busy_timeout) as store:
+    with Archive(settings.db, create=False, read_only=is_there, busy_timeout=settings.busy_timeout) as store:
         answer = store.ask(query, seconds=seconds)
     if json:
         repeated = [name for name, count in Counter(answer.columns).items() if count > 1]

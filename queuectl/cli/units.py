@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Final, Self
 
 from queuectl.errors import UsageError
-from queuectl.job import JobSpec
 from queuectl.settings import Settings
+from queuectl.spec import JobSpec
 
 _MARGIN: Final = 15
 """Seconds for what a runner does beyond waiting for its attempts."""

@@ -8,11 +8,11 @@ import typer
 from queuectl import clock
 from queuectl.cli.options import checked
 from queuectl.cli.output import paint, print_json, print_table, say, stamp
-from queuectl.cli.session import Db, Json, open_store
+from queuectl.cli.session import Db, Json, open_archive
 from queuectl.errors import RunNotFound
 from queuectl.inquiry import ask_job, ask_job_at, ask_run
 from queuectl.instants import parse_instant, parse_local
-from queuectl.store import Store
+from queuectl.store.archive import Archive
 from queuectl.visible import visible
 from queuectl.why import Answer
 
@@ -34,7 +34,7 @@ def why(
     json: Json = False,
 ) -> None:
     """Explain why a job or a run did or did not run, and when it is due next: the conclusion, then dated facts."""
-    with open_store(db) as store, store.snapshot():
+    with open_archive(db) as store, store.snapshot():
         answer = _answer(store, subject, at, clock.now())
     if json:
         facts = [{"kind": fact.kind, "at": fact.at, "sentence": fact.sentence} for fact in answer.facts]
@@ -46,7 +46,7 @@ def why(
         print_table(("AT", "WHAT", "FACT"), [(stamp(fact.at), fact.kind, fact.sentence) for fact in answer.facts])
 
 
-def _answer(store: Store, subject: str, at: str | None, now: datetime) -> Answer:
+def _answer(store: Archive, subject: str, at: str | None, now: datetime) -> Answer:
     if "/" not in subject:
         instant = None if at is None else checked("--at", lambda text: parse_instant(text, zone=None), at)
         try:
@@ -64,6 +64,6 @@ def _answer(store: Store, subject: str, at: str | None, now: datetime) -> Answer
     return ask_job_at(store, subject, local=local, instant=instant, now=now)
 
 
-def _zone(store: Store, job: str) -> str:
+def _zone(store: Archive, job: str) -> str:
     recurrence = store.job_on_record(job)[0].job.recurrence
     return recurrence.timezone if recurrence else UTC.tzname(None)

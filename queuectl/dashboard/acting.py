@@ -20,12 +20,13 @@ from queuectl.job import Run, State
 from queuectl.pause import Pause
 from queuectl.records import to_micros
 from queuectl.rules import text
-from queuectl.store import Author, Store
+from queuectl.store import Author
+from queuectl.store.archive import Archive
 
 _LONGEST_REASON: Final = 200
 _TOLD_FOR: Final = timedelta(seconds=15)
 
-Do = Callable[[Store, Author, datetime, str | None], str]
+Do = Callable[[Archive, Author, datetime, str | None], str]
 """Carries an act out, for a reason if one was asked for, and returns what was done, in Markdown."""
 
 
@@ -171,6 +172,6 @@ def _triggered(runs: Sequence[Run]) -> str:
     )
 
 
-def _paused(store: Store, name: str, why: str | None, by: Author, now: datetime) -> str:
+def _paused(store: Archive, name: str, why: str | None, by: Author, now: datetime) -> str:
     actions.pause(store, name, until=None, reason=why, by=by, now=now)
     return f"Paused {quoted(name)}."

@@ -11,7 +11,7 @@ from queuectl.dashboard.reads.schedule import Day
 from queuectl.dashboard.reads.trends import Step, Trend
 from queuectl.dashboard.words import SIGNS, duration
 from queuectl.job import State
-from queuectl.store import Result
+from queuectl.store.archive import Result
 
 _HEIGHT: Final = 150
 _MARKS: Final = (0, 1, 10, 60, 600, 3600, 36000, 360000)

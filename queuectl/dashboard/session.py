@@ -6,7 +6,7 @@ from pathlib import Path
 
 from queuectl.errors import QueuectlError
 from queuectl.settings import Settings, load
-from queuectl.store import Store
+from queuectl.store.archive import Archive
 
 _PATIENCE = 1.0  # seconds: who looks would rather be told that the queue is busy than wait
 
@@ -18,16 +18,16 @@ class Shown:
     settings: Settings
     allows_actions: bool = False
 
-    def reading(self) -> Store:
+    def reading(self) -> Archive:
         """Open the queue so that nothing can be written; whoever opens it closes it at once."""
-        return Store(self.settings.db, read_only=True, busy_timeout=min(self.settings.busy_timeout, _PATIENCE))
+        return Archive(self.settings.db, read_only=True, busy_timeout=min(self.settings.busy_timeout, _PATIENCE))
 
-    def writing(self) -> Store:
+    def writing(self) -> Archive:
         """Open the queue to do what a person asks for; raises QueuectlError if that is not allowed here."""
         if not self.allows_actions:
             raise QueuectlError("nothing may be done here", hint="start the dashboard with `--allow-actions`")
         settings = self.settings
-        return Store(settings.db, create=False, busy_timeout=settings.busy_timeout, durability=settings.durability)
+        return Archive(settings.db, create=False, busy_timeout=settings.busy_timeout, durability=settings.durability)
 
 
 _shown: Shown | None = None

@@ -10,8 +10,9 @@ from queuectl import clock
 from queuectl.dashboard.session import shown
 from queuectl.dashboard.words import SIGNS, exact, quoted
 from queuectl.errors import DatabaseBusy, QueuectlError
-from queuectl.job import JobSpec, State
-from queuectl.store import Store
+from queuectl.job import State
+from queuectl.spec import JobSpec
+from queuectl.store.archive import Archive
 from queuectl.visible import visible
 from queuectl.why import Answer
 
@@ -28,7 +29,7 @@ def every(seconds: float) -> float | None:
     return seconds if st.session_state.get("live", True) else None
 
 
-def look(read: Callable[[Store, datetime], Facts]) -> Facts | None:
+def look(read: Callable[[Archive, datetime], Facts]) -> Facts | None:
     """Return what ``read`` finds in one state of the queue; what is in the way is shown, and None comes back."""
     try:
         with shown().reading() as store, store.snapshot():

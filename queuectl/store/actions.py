@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from queuectl.job import JobSpec, Run, State
+from queuectl.job import Run, State
 from queuectl.records import to_micros
+from queuectl.spec import JobSpec
 from queuectl.store.rows import spec_from_json, to_json
 from queuectl.store.selection import Selection
 from queuectl.store.values import Author

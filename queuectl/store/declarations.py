@@ -6,9 +6,9 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from queuectl.job import HELD, Job, NewRun, Recurrence, Run
+from queuectl.changes import Action, Change, Plan
+from queuectl.job import HELD, Job, NewRun, Recurrence, Run, StoredJob
 from queuectl.lifecycle import refresh, withdraw
-from queuectl.plan import Action, Change, Plan, StoredJob
 from queuectl.records import to_instant, to_instant_or_none, to_micros, to_micros_or_none
 from queuectl.store.queue import Queue
 from queuectl.store.rows import run_of, spec_from_json, spec_to_json, to_json

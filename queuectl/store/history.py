@@ -6,8 +6,7 @@ from typing import Any, Final
 
 from queuectl.errors import JobNotFound
 from queuectl.evidence import MOST_AHEAD, Ahead, Declaration, Folded, Intervention, RunnerLife
-from queuectl.job import Run
-from queuectl.plan import StoredJob
+from queuectl.job import Run, StoredJob
 from queuectl.records import attempt_of, to_instant, to_instant_or_none, to_micros
 from queuectl.store.declarations import stored_job_of
 from queuectl.store.expectations import Expectations

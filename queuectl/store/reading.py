@@ -5,8 +5,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from queuectl.errors import JobNotFound, RunNotFound
-from queuectl.job import Attempt, Run, State
-from queuectl.plan import StoredJob
+from queuectl.job import Attempt, Run, State, StoredJob
 from queuectl.records import attempt_of, to_instant
 from queuectl.store.actions import Actions
 from queuectl.store.declarations import stored_job_of

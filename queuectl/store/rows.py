@@ -5,8 +5,9 @@ from functools import lru_cache
 from typing import Any, Final
 
 from queuectl.frozen import revived
-from queuectl.job import JobSpec, Run, State, Stop
+from queuectl.job import Run, State, Stop
 from queuectl.records import to_instant, to_instant_or_none
+from queuectl.spec import JobSpec
 
 to_json: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 """Plain values as JSON in as few bytes as there can be; ``json.dumps`` would make the encoder anew for each."""

@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from queuectl.job import HELD, Job, NewRun, Overlap, State
+from queuectl.job import HELD, Job, NewRun, Overlap, State, StoredJob
 from queuectl.lifecycle import cancel
 from queuectl.measures import Event
 from queuectl.pause import Pause
-from queuectl.plan import StoredJob
 from queuectl.records import to_instant, to_instant_or_none, to_micros, to_micros_or_none
 from queuectl.store.declarations import Declarations, job_of
 from queuectl.store.metrics import Happenings

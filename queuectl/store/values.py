@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from queuectl.job import Attempt, JobSpec, Run
+from queuectl.job import Attempt, Run
+from queuectl.spec import JobSpec
 
 Settlement = tuple[Run, Run, Attempt]
 """A run as it was claimed, as it stands after its attempt, and the attempt."""

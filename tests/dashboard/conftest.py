@@ -7,7 +7,7 @@ import pytest
 
 from queuectl import clock, settings
 from queuectl.dashboard import session
-from queuectl.store import Store
+from queuectl.store.archive import Archive
 from tests.acceptance.conftest import queuectl  # noqa: F401 - a fixture
 from tests.support.clocks import ManualClock
 
@@ -30,7 +30,7 @@ def path(tmp_path: Path, time: ManualClock, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.fixture
-def store(path: Path) -> Iterator[Store]:
+def store(path: Path) -> Iterator[Archive]:
     """The queue that is shown, for writing."""
-    with Store(path) as opened:
+    with Archive(path) as opened:
         yield opened

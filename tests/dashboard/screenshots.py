@@ -28,7 +28,8 @@ from queuectl.presence import Presence
 from queuectl.selector import Selector
 from queuectl.slots import first_slot
 from queuectl.spool import Spool
-from queuectl.store import Author, Store
+from queuectl.store import Author
+from queuectl.store.archive import Archive
 from tests.support.browser import NARROW, WIDE, Visitor, dashboard, start_chromium
 from tests.support.factories import make_attempt, make_job, make_manifest, make_spec
 
@@ -50,7 +51,7 @@ JOBS: Final = (
 )  # fmt: skip
 
 
-def fill(store: Store, now: datetime) -> None:
+def fill(store: Archive, now: datetime) -> None:
     """Live through the day before ``now``: slots come, attempts succeed and fail, some runs die."""
     dice = random.Random(7)
     begin = now - timedelta(hours=24)
@@ -68,13 +69,13 @@ def fill(store: Store, now: datetime) -> None:
             _finish(store, run, dice, at, now)
 
 
-def _fire(store: Store, at: datetime) -> None:
+def _fire(store: Archive, at: datetime) -> None:
     for due in store.due_jobs(now=at):
         runs = [NewRun(spec=due.job.spec, run_at=due.next_slot, slot=due.next_slot)]
         store.fire(due, runs, after=first_slot(due.job, at), now=at)
 
 
-def keep_up(store: Store, dice: random.Random) -> None:
+def keep_up(store: Archive, dice: random.Random) -> None:
     """Do what has come due since, as a runner would."""
     now = clock.now()
     runner = store.running_runners()[0].id
@@ -84,7 +85,7 @@ def keep_up(store: Store, dice: random.Random) -> None:
         _finish(store, run, dice, now, now + timedelta(minutes=1))
 
 
-def _declare(store: Store, at: datetime, changed: Mapping[str, str] = MappingProxyType({})) -> None:
+def _declare(store: Archive, at: datetime, changed: Mapping[str, str] = MappingProxyType({})) -> None:
     for manifest in sorted({name for name, *_ in JOBS}):
         jobs = [
             make_job(
@@ -101,7 +102,7 @@ def _declare(store: Store, at: datetime, changed: Mapping[str, str] = MappingPro
             store.apply(planned, author=AUTHOR, now=at)
 
 
-def _finish(store: Store, run: Run, dice: random.Random, at: datetime, now: datetime) -> None:
+def _finish(store: Archive, run: Run, dice: random.Random, at: datetime, now: datetime) -> None:
     known = ((seconds, share, code) for owner, name, _, seconds, share, code, _ in JOBS if run.job == f"{owner}/{name}")
     seconds, share, code = next(known, (1, 0.0, 1))
     is_trouble = run.job == "reports/stock" and timedelta(hours=3) < now - at < timedelta(hours=6)
@@ -128,7 +129,7 @@ def _finish(store: Store, run: Run, dice: random.Random, at: datetime, now: date
 
 
 @contextmanager
-def under_way(store: Store, now: datetime) -> Iterator[str]:
+def under_way(store: Archive, now: datetime) -> Iterator[str]:
     """Leave one run running, on a runner that lives, with its output being written; yield its id."""
     spool = Spool(str(store.path))
     spool.prepare()
@@ -167,7 +168,7 @@ def _at_rest(visitor: Visitor) -> bytes:
     raise SystemExit("it does not come to rest: the machine is too busy")
 
 
-def take(store: Store, visitor: Visitor, pages: Mapping[str, str], look: str, size: ViewportSize) -> None:
+def take(store: Archive, visitor: Visitor, pages: Mapping[str, str], look: str, size: ViewportSize) -> None:
     """Take the picture of every page in one look; the overview whole."""
     for name, path in pages.items():
         keep_up(store, random.Random(1))
@@ -187,7 +188,7 @@ def main() -> int:
         path = Path(folder, "queue.db")
         environ = {**os.environ, "QUEUECTL_DB": str(path), "HOME": folder}
         with (
-            Store(path, durability="normal") as store,
+            Archive(path, durability="normal") as store,
             sync_playwright() as playwright,
             closing(start_chromium(playwright)) as chromium,
         ):

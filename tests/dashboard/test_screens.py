@@ -11,7 +11,7 @@ from queuectl.job import NewRun, State
 from queuectl.outcome import Exited
 from queuectl.output import Sink
 from queuectl.spool import Spool
-from queuectl.store import Store
+from queuectl.store.archive import Archive
 from tests.support.factories import NOW, make_job, make_spec
 from tests.support.queue import AUTHOR, claim, declare, enqueue, finish
 
@@ -272,7 +272,7 @@ def test_hostile_text_stays_text(store):
         # Markdown shows what is in a code span as it is; these commands are nowhere outside of one.
         for text in (*app.markdown, *app.error, *app.title):
             assert "<img" not in outside_code(text.value)
-    with Store(run_path(store), read_only=True) as reader:
+    with Archive(run_path(store), read_only=True) as reader:
         assert reader.run(run.id) == run
 
 

@@ -10,12 +10,12 @@ import pytest
 from queuectl import fence
 from queuectl.attempt import Workbench, execute
 from queuectl.environment import own_environment
-from queuectl.job import Limits
 from queuectl.journal import Journal, read_journals
 from queuectl.outcome import Cancelled, Exited, Lost, Released, Signalled, TimedOut
 from queuectl.output import Follower, Sink, read_output
 from queuectl.presence import Presence
 from queuectl.process import Interrupt
+from queuectl.spec import Limits
 from tests.support.factories import make_run, make_spec
 from tests.support.waiting import eventually
 

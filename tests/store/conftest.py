@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from queuectl.store import Store
+from queuectl.store.archive import Archive
 
 
 @pytest.fixture(params=["sqlite"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Archive]:
     """An empty queue."""
-    with Store(tmp_path / "queue" / "queue.db") as opened:
+    with Archive(tmp_path / "queue" / "queue.db") as opened:
         yield opened

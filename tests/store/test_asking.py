@@ -9,7 +9,7 @@ import pytest
 
 from queuectl.errors import NotInTime, UsageError
 from queuectl.outcome import Exited
-from queuectl.store import Store
+from queuectl.store.archive import Archive
 from queuectl.views import attempt_record, run_record
 from tests.support.factories import NOW, make_job
 from tests.support.queue import claim, declare, enqueue, finish
@@ -180,5 +180,5 @@ def test_an_answer_without_rows_has_its_columns(queue):
 
 
 def test_a_queue_that_is_opened_for_reading_only_answers_too(queue):
-    with Store(queue.path, read_only=True) as store:
+    with Archive(queue.path, read_only=True) as store:
         assert len(ask(store, "SELECT id FROM v_runs")) == 2

@@ -10,7 +10,7 @@ import pytest
 
 from queuectl.errors import DatabaseBusy, DatabaseUnavailable, QueuectlError
 from queuectl.spool import Spool
-from queuectl.store import Store
+from queuectl.store.archive import Archive
 from queuectl.store.statements import HERE, statements
 from queuectl.store.trouble import explained
 from tests.support.queue import enqueue
@@ -22,7 +22,7 @@ def path(tmp_path):
 
 
 def test_the_database_is_readable_by_its_owner_only(path):
-    with Store(path) as store:
+    with Archive(path) as store:
         enqueue(store)
         modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()}
 
@@ -31,10 +31,10 @@ def test_the_database_is_readable_by_its_owner_only(path):
 
 
 def test_a_folder_that_is_made_for_a_queue_stays_out_of_git(path):
-    with Store(path):
+    with Archive(path):
         pass
     present = path.parent.parent / "queue.db"
-    with Store(present):
+    with Archive(present):
         pass
 
     assert (path.parent / ".gitignore").read_text() == "*\n"
@@ -42,22 +42,22 @@ def test_a_folder_that_is_made_for_a_queue_stays_out_of_git(path):
 
 
 def test_reading_a_queue_that_does_not_exist_finds_it_empty_and_does_not_make_it(path):
-    with Store(path, create=False) as store:
+    with Archive(path, create=False) as store:
         assert store.runs() == []
 
     assert not path.exists()
 
 
 def test_what_was_committed_is_there_after_opening_again(path):
-    with Store(path) as store:
+    with Archive(path) as store:
         run = enqueue(store)
 
-    with Store(path) as store:
+    with Archive(path) as store:
         assert store.run(run.id) == run
 
 
 def test_every_commit_is_synced_to_the_disk(path):
-    with Store(path) as store:
+    with Archive(path) as store:
         assert store._connection.pragma("synchronous") == 2
         assert store._connection.pragma("journal_mode") == "wal"
 
@@ -67,7 +67,7 @@ def test_a_file_that_is_no_database_is_refused_and_left_as_it_is(path):
     path.write_text("precious notes " * 100)
 
     with pytest.raises(DatabaseUnavailable, match="is not a SQLite database"):
-        Store(path)
+        Archive(path)
     assert path.read_text() == "precious notes " * 100
 
 
@@ -79,16 +79,16 @@ def test_a_database_of_another_program_is_refused_and_left_as_it_is(path):
     before = path.read_bytes()
 
     with pytest.raises(DatabaseUnavailable, match="is a database of another program"):
-        Store(path)
+        Archive(path)
     assert path.read_bytes() == before
 
 
 def test_a_newer_schema_is_refused_with_what_to_do(path):
-    with Store(path) as store:
+    with Archive(path) as store:
         store._connection.pragma("user_version", 999)
 
     with pytest.raises(DatabaseUnavailable, match="has schema version 999") as caught:
-        Store(path)
+        Archive(path)
     assert "upgrade" in caught.value.hint
 
 
@@ -96,7 +96,7 @@ def test_a_path_that_cannot_be_made_is_unavailable(tmp_path):
     (tmp_path / "file").write_text("")
 
     with pytest.raises(DatabaseUnavailable, match="cannot make the folder"):
-        Store(tmp_path / "file" / "queue.db")
+        Archive(tmp_path / "file" / "queue.db")
 
 
 def failure(code):
@@ -184,7 +184,7 @@ def test_what_the_disk_does_not_allow_is_told(tmp_path, monkeypatch, f_flag, f_f
 
 def test_a_folder_in_the_place_of_the_database_is_named(tmp_path):
     with pytest.raises(DatabaseUnavailable, match="is a folder"):
-        Store(tmp_path)
+        Archive(tmp_path)
 
 
 def leave_output(path):
@@ -199,7 +199,7 @@ def test_an_empty_database_beside_outputs_was_truncated_and_is_refused_and_left_
     path.touch()
 
     with pytest.raises(DatabaseUnavailable, match=r"is empty, but `.*queue\.db\.d` holds outputs of a queue") as caught:
-        Store(path, create=create)
+        Archive(path, create=create)
     assert "restore a backup, or remove the folder" in caught.value.hint
     assert [file.name for file in path.parent.glob("queue.db*") if file.is_file()] == ["queue.db"]
     assert path.stat().st_size == 0
@@ -209,14 +209,14 @@ def test_an_empty_file_without_outputs_becomes_a_queue(path):
     (path.parent / "queue.db.d" / "output").mkdir(parents=True)
     path.touch()
 
-    with Store(path) as store:
+    with Archive(path) as store:
         assert store.runs() == []
 
 
 def test_a_database_that_another_program_holds_is_busy(path):
     with (
-        Store(path) as holder,
-        Store(path, busy_timeout=0.01) as store,
+        Archive(path) as holder,
+        Archive(path, busy_timeout=0.01) as store,
         holder.transaction(),
         pytest.raises(DatabaseBusy),
     ):
@@ -224,7 +224,7 @@ def test_a_database_that_another_program_holds_is_busy(path):
 
 
 def test_two_that_open_a_new_queue_at_once_make_one_schema(path):
-    with Store(path) as first, Store(path) as second:
+    with Archive(path) as first, Archive(path) as second:
         run = enqueue(first)
 
         assert second.run(run.id) == run
@@ -232,11 +232,11 @@ def test_two_that_open_a_new_queue_at_once_make_one_schema(path):
 
 def test_a_backup_is_a_whole_queue(path, tmp_path):
     copy = tmp_path / "copy.db"
-    with Store(path) as store:
+    with Archive(path) as store:
         run = enqueue(store)
         store.backup(copy)
 
-    with Store(copy) as store:
+    with Archive(copy) as store:
         assert store.run(run.id) == run
     assert stat.S_IMODE(copy.stat().st_mode) == 0o600
 
@@ -244,7 +244,7 @@ def test_a_backup_is_a_whole_queue(path, tmp_path):
 def test_a_backup_never_overwrites(path, tmp_path):
     (tmp_path / "copy.db").write_text("precious")
 
-    with Store(path) as store, pytest.raises(QueuectlError, match="exists already"):
+    with Archive(path) as store, pytest.raises(QueuectlError, match="exists already"):
         store.backup(tmp_path / "copy.db")
     assert (tmp_path / "copy.db").read_text() == "precious"
 
@@ -289,7 +289,7 @@ HOT = {
 
 @pytest.mark.parametrize("name", HOT)
 def test_a_hot_statement_searches_an_index_and_sorts_nothing(path, name):
-    with Store(path) as store:
+    with Archive(path) as store:
         details = [
             row[3]
             for row in store._connection.execute(
@@ -313,18 +313,18 @@ def test_every_statement_says_what_it_is_for():
 
 @pytest.mark.parametrize(("durability", "level"), [("full", 2), ("normal", 1)])
 def test_the_durability_is_that_of_sqlite_s_commits(tmp_path, durability, level):
-    with Store(tmp_path / "queue.db", durability=durability) as store:
+    with Archive(tmp_path / "queue.db", durability=durability) as store:
         assert store._execute("PRAGMA synchronous") == [(level,)]
 
 
 def test_a_new_queue_does_not_take_over_what_a_deleted_one_left(tmp_path):
     path = tmp_path / "queue.db"
     for _ in range(2):
-        with Store(path):
+        with Archive(path):
             Spool(str(path)).prepare()
         path.unlink()
 
-    with Store(path):
+    with Archive(path):
         left = sorted(entry.name for entry in tmp_path.iterdir() if entry.is_dir())
 
     assert left == ["queue.db.d.1", "queue.db.d.2"]
@@ -334,22 +334,22 @@ def test_who_only_looks_for_a_queue_leaves_alone_what_a_deleted_one_left(tmp_pat
     path = tmp_path / "queue.db"
     Spool(str(path)).prepare()
 
-    with Store(path, create=False):
+    with Archive(path, create=False):
         assert [entry.name for entry in tmp_path.iterdir()] == ["queue.db.d"]
 
 
 def test_a_queue_that_is_opened_for_reading_cannot_be_written(path):
-    with Store(path) as store:
+    with Archive(path) as store:
         run = enqueue(store)
 
-    with Store(path, read_only=True) as store:
+    with Archive(path, read_only=True) as store:
         assert store.run(run.id) == run
         with pytest.raises(DatabaseUnavailable):
             enqueue(store)
 
 
 def test_who_reads_sees_what_another_commits_meanwhile(path):
-    with Store(path) as store, Store(path, read_only=True) as reader:
+    with Archive(path) as store, Archive(path, read_only=True) as reader:
         run = enqueue(store)
 
         assert reader.run(run.id) == run
@@ -357,22 +357,22 @@ def test_who_reads_sees_what_another_commits_meanwhile(path):
 
 def test_there_is_nothing_to_read_where_no_queue_is(path):
     with pytest.raises(DatabaseUnavailable, match="there is no queue"):
-        Store(path, read_only=True)
+        Archive(path, read_only=True)
     assert not path.parent.exists()
 
     path.parent.mkdir()
     path.touch()
     with pytest.raises(DatabaseUnavailable, match="there is no queue"):
-        Store(path, read_only=True)
+        Archive(path, read_only=True)
     assert path.stat().st_size == 0
 
 
 def test_an_older_schema_is_not_migrated_by_who_only_reads(path):
-    with Store(path) as store:
+    with Archive(path) as store:
         store._execute("PRAGMA user_version = 1")
 
     with pytest.raises(DatabaseUnavailable, match="schema version 1") as raised:
-        Store(path, read_only=True)
+        Archive(path, read_only=True)
     assert raised.value.hint == "`queuectl status` brings it up to date"
 
 

@@ -4,10 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from queuectl.changes import Action
 from queuectl.job import State
 from queuectl.outcome import Exited
-from queuectl.plan import Action, plan
-from queuectl.store import Store
+from queuectl.plan import plan
+from queuectl.store.archive import Archive
 from tests.support.factories import NOW, make_job, make_manifest, make_spec
 from tests.support.queue import AUTHOR, claim, declare, enqueue, finish
 
@@ -230,7 +231,7 @@ manifests = st.lists(jobs, max_size=4, unique_by=lambda job: job.name)
 
 @given(st.lists(manifests, min_size=1, max_size=4))
 def test_applying_a_plan_leaves_nothing_to_plan(tmp_path_factory, versions):
-    with Store(tmp_path_factory.mktemp("queue") / "queue.db") as store:
+    with Archive(tmp_path_factory.mktemp("queue") / "queue.db") as store:
         for version in versions:
             declare(store, *version)
             again = declare(store, *version)

@@ -34,7 +34,8 @@ from queuectl.lifecycle import cancel, requeue, settle
 from queuectl.outcome import Exited, Lost, Outcome, Released
 from queuectl.records import to_instant
 from queuectl.slots import fire
-from queuectl.store import DueJob, RunIdTaken, Store
+from queuectl.store import DueJob, RunIdTaken
+from queuectl.store.archive import Archive
 from tests.support.factories import NOW, make_attempt, make_job, make_spec
 from tests.support.job_model import Model, ModelJob
 from tests.support.queue import AUTHOR, declare
@@ -73,7 +74,7 @@ class StoreAndModel(RuleBasedStateMachine):
         self.acknowledged: set[str] = set()
         self.claimed: list[Run] = []
         self.fired: list[DueJob] = []
-        self.stores: dict[str, Store] = {}
+        self.stores: dict[str, Archive] = {}
         self.runners: dict[str, int] = {}
         for who in "xy":
             self._start(who)
@@ -98,7 +99,7 @@ class StoreAndModel(RuleBasedStateMachine):
                 store.close()
             shutil.rmtree(self.folder)
 
-    def _check_ledger(self, store: Store, job: ModelJob) -> None:
+    def _check_ledger(self, store: Archive, job: ModelJob) -> None:
         """Every slot that was due has had a run, or was counted among those that are too many."""
         rows = store._execute("SELECT first, last, count FROM folded_slots WHERE job = ? ORDER BY rowid", (job.id,))
         folded = [(to_instant(first), to_instant(last), count) for first, last, count in rows]
@@ -107,7 +108,7 @@ class StoreAndModel(RuleBasedStateMachine):
             assert slot in job.ran or any(first <= slot <= last for first, last, _ in folded)
 
     def _start(self, who: str) -> None:
-        store = self.stores[who] = Store(self.folder / "queue.db", durability="normal")
+        store = self.stores[who] = Archive(self.folder / "queue.db", durability="normal")
         self.runners[who] = store.register_runner(host="atlas", pid=1, workers=1, now=self.now)
 
     # the rules
@@ -153,7 +154,7 @@ class StoreAndModel(RuleBasedStateMachine):
         """Also twice, also long after the lease was lost, also by the other runner."""
         self._settle(self.stores[who], ends)
 
-    def _settle(self, store: Store, ends: list[tuple[Run, Outcome]]) -> None:
+    def _settle(self, store: Archive, ends: list[tuple[Run, Outcome]]) -> None:
         with store.transaction():
             stops = {number: stop for runner in self.runners.values() for number, stop in store.stops(runner).items()}
             stored = store.settle(
@@ -185,7 +186,7 @@ class StoreAndModel(RuleBasedStateMachine):
         rescuer.stop_runner(dead, now=self.now)
         self._start(who)
 
-    def _die_in_a_transaction(self, store: Store, who: str, limit: int) -> None:
+    def _die_in_a_transaction(self, store: Archive, who: str, limit: int) -> None:
         """Nothing of it has happened."""
         with suppress(Crash), store.transaction():
             store.enqueue([NewRun(spec=make_spec(), run_at=self.now)], now=self.now)

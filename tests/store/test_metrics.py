@@ -12,7 +12,7 @@ from queuectl.lifecycle import cancel, requeue, settle
 from queuectl.measures import COLUMNS, Event, total
 from queuectl.outcome import Cancelled, Exited, Lost, Released, Signalled, TimedOut
 from queuectl.records import attempt_to_record
-from queuectl.store import Store
+from queuectl.store.archive import Archive
 from tests.support.factories import NOW, make_attempt, make_job, make_spec
 from tests.support.queue import claim, declare, enqueue, finish, register
 
@@ -262,7 +262,7 @@ STEPS = st.one_of(
 @settings(max_examples=60, deadline=None)
 @given(st.lists(STEPS, max_size=40))
 def test_the_metrics_say_what_the_runs_and_attempts_say_after_whatever_happens(tmp_path_factory, steps):
-    with Store(tmp_path_factory.mktemp("queue") / "queue.db") as store:
+    with Archive(tmp_path_factory.mktemp("queue") / "queue.db") as store:
         history = History(store)
         for name, *arguments in steps:
             getattr(history, name)(*arguments)

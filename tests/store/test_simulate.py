@@ -12,7 +12,7 @@ from queuectl.outcome import Cancelled, Exited, TimedOut
 from queuectl.plan import plan
 from queuectl.simulate import simulate
 from queuectl.slots import fire, first_slot
-from queuectl.store import Store
+from queuectl.store.archive import Archive
 from tests.support.factories import NOW, make_attempt, make_job, make_manifest
 from tests.support.queue import AUTHOR, register
 
@@ -104,7 +104,7 @@ draws = st.tuples(
 def test_a_simulation_is_what_the_store_and_a_runner_would_do(tmp_path_factory, drawn, workers):
     jobs = jobs_of([draw for draw, _ in drawn])
     seconds = {job.full_name: takes for job, (_, takes) in zip(jobs, drawn, strict=True)}
-    with Store(tmp_path_factory.mktemp("queue") / "queue.db", durability="normal") as store:
+    with Archive(tmp_path_factory.mktemp("queue") / "queue.db", durability="normal") as store:
         lived = Life(store, jobs, seconds, workers).live()
 
     planned = plan([make_manifest(*jobs)], {}, {}, now=NOW, first_slot=first_slot)

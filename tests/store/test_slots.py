@@ -9,7 +9,7 @@ from queuectl.lifecycle import cancel, requeue
 from queuectl.outcome import Exited, Lost
 from queuectl.selector import Selector
 from queuectl.slots import fire
-from queuectl.store import Store
+from queuectl.store.archive import Archive
 from tests.support.factories import NOW, make_job
 from tests.support.queue import AUTHOR, claim, declare, enqueue, finish, register, tick
 
@@ -201,7 +201,7 @@ def test_ten_thousand_slots_are_recorded_and_what_is_older_is_counted(store):
 
 def test_two_connections_that_tick_at_once_make_one_run_a_slot(store):
     declare(store, hourly())
-    with Store(store.path) as other:
+    with Archive(store.path) as other:
         for hours in range(1, 6):
             assert [*tick(store, NOW + hours * HOUR), *tick(other, NOW + hours * HOUR)] == [True]
             finish(store, claim(store, now=NOW + hours * HOUR), now=NOW + hours * HOUR)

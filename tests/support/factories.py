@@ -4,10 +4,10 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from queuectl.job import RECURRENCE_KEYS, Attempt, Job, JobSpec, Manifest, Recurrence, Run, State
+from queuectl.job import RECURRENCE_KEYS, Attempt, Job, Manifest, Recurrence, Run, State, StoredJob
 from queuectl.outcome import Exited, Outcome
-from queuectl.plan import StoredJob
 from queuectl.retry import RetryPolicy
+from queuectl.spec import JobSpec
 
 NOW = datetime(2026, 12, 1, 2, 0, tzinfo=UTC)
 _RETRY_KEYS = ("retries", "retry_delay", "backoff_base", "backoff_max", "jitter")

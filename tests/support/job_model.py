@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from queuectl.job import HELD, Job, JobSpec, NewRun
+from queuectl.job import HELD, Job, NewRun
+from queuectl.spec import JobSpec
 from tests.support.queue_model import WAITING, ModelRun, QueueModel
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -3,10 +3,11 @@
 from datetime import UTC, datetime
 from typing import Any
 
+from queuectl.changes import Plan
 from queuectl.job import Job, NewRun, Run
 from queuectl.lifecycle import settle
 from queuectl.outcome import Exited, Outcome
-from queuectl.plan import Plan, plan
+from queuectl.plan import plan
 from queuectl.slots import fire, first_slot
 from queuectl.store import Author, Store
 from tests.support.factories import NOW, make_attempt, make_manifest, make_spec

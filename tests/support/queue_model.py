@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from queuectl.job import HELD, JobSpec, NewRun
+from queuectl.job import HELD, NewRun
 from queuectl.outcome import Cancelled, Exited, Lost, Outcome, Released
+from queuectl.spec import JobSpec
 
 WAITING = ("pending", "failed")
 _UNFINISHED = (*WAITING, "processing")

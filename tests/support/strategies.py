@@ -4,8 +4,9 @@ from datetime import timedelta
 
 from hypothesis import strategies as st
 
-from queuectl.job import Catchup, OnInterrupt, Overlap
+from queuectl.job import Catchup, Overlap
 from queuectl.outcome import Cancelled, Exited, Lost, Released, Signalled, TimedOut
+from queuectl.spec import OnInterrupt
 from tests.support.factories import NOW, make_job, make_spec
 
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)

@@ -1,8 +1,9 @@
 from dataclasses import replace
 
 from queuectl.differences import Difference, Subject, differences
-from queuectl.job import Limits, State
+from queuectl.job import State
 from queuectl.outcome import Exited
+from queuectl.spec import Limits
 from queuectl.store import Origin, PastAttempt
 from tests.support.factories import NOW, make_attempt, make_run, make_spec
 

@@ -6,9 +6,10 @@ from hypothesis import strategies as st
 
 from queuectl.export import Exported, manifest_text
 from queuectl.hook import Hook
-from queuectl.job import Limits, OnInterrupt, Overlap
+from queuectl.job import Overlap, StoredJob
 from queuectl.manifest import load
-from queuectl.plan import StoredJob, plan
+from queuectl.plan import plan
+from queuectl.spec import Limits, OnInterrupt
 from queuectl.visible import visible
 from tests.support.factories import NOW, make_job
 

@@ -10,9 +10,9 @@ from queuectl.adhoc import Adhoc, parse_adhoc
 from queuectl.errors import UsageError
 from queuectl.faults import Fault, faults
 from queuectl.fields import JOB_KEYS, JobFields, merge, to_spec
-from queuectl.job import JobSpec
 from queuectl.retry import RetryPolicy
 from queuectl.rules import LONGEST_ARGUMENT
+from queuectl.spec import JobSpec
 
 FIELDS = TypeAdapter(JobFields)
 

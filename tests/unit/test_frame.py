@@ -7,7 +7,8 @@ from rich.cells import cell_len
 
 from queuectl.cli.frame import Scene, draw
 from queuectl.cli.watch import Rate
-from queuectl.job import JobSpec, State
+from queuectl.job import State
+from queuectl.spec import JobSpec
 from queuectl.views import run_record
 from tests.support.factories import NOW, make_run
 

@@ -7,10 +7,11 @@ from queuectl.delivery import Delivery
 from queuectl.hook import Hook, Trigger
 from queuectl.hook_rules import hook
 from queuectl.hooks import called, facts, variables
-from queuectl.job import JobSpec, State
+from queuectl.job import State
 from queuectl.lifecycle import settle
 from queuectl.outcome import Cancelled, Exited, Lost, Released, TimedOut
 from queuectl.rules import Refused
+from queuectl.spec import JobSpec
 from queuectl.store import Errand, Fate
 from tests.support.factories import NOW, make_attempt, make_run, make_spec
 

@@ -2,8 +2,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from queuectl.job import JobSpec, Limits, OnInterrupt, State
+from queuectl.job import State
 from queuectl.retry import RetryPolicy
+from queuectl.spec import JobSpec, Limits, OnInterrupt
 from tests.support.factories import make_run, make_spec
 
 texts = st.text(min_size=1, max_size=20)

@@ -4,9 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from queuectl.job import OnInterrupt, State, Stop
+from queuectl.job import State, Stop
 from queuectl.lifecycle import cancel, miss, refresh, requeue, reschedule, settle, withdraw
 from queuectl.outcome import Cancelled, Exited, Lost, Released, Signalled, TimedOut
+from queuectl.spec import OnInterrupt
 from tests.support.factories import NOW, make_run, make_spec
 
 LATER = NOW + timedelta(minutes=5)

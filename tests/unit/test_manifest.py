@@ -9,11 +9,12 @@ from hypothesis import strategies as st
 from queuectl.diagnostics import InvalidManifest
 from queuectl.faults import MOST_FAULTS
 from queuectl.fields import JOB_KEYS
-from queuectl.job import Job, JobSpec, Manifest
+from queuectl.job import Job, Manifest
 from queuectl.limits import MOST_BYTES, MOST_JOBS, breach
 from queuectl.manifest import load
 from queuectl.manifest_keys import validated
 from queuectl.retry import RetryPolicy
+from queuectl.spec import JobSpec
 
 HEAD = 'version = 1\nmanifest = "nightly"\n'
 JOB = HEAD + '[jobs.backup]\ncommand = "true"\n'

@@ -3,9 +3,10 @@ from datetime import timedelta
 
 import pytest
 
+from queuectl.changes import Action, FieldChange
 from queuectl.errors import OwnedElsewhere, RemovalRefused
 from queuectl.job import HELD, NewRun, State, Stop
-from queuectl.plan import Action, FieldChange, plan, refused
+from queuectl.plan import plan, refused
 from tests.support.factories import NOW, make_job, make_manifest, make_spec, make_stored
 
 PATH = "/repo/nightly.toml"

@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 from queuectl.cli.init import SETTINGS_TEXT
 from queuectl.document import Document
 from queuectl.errors import UsageError
-from queuectl.job import RETRY_KEYS, JobSpec
 from queuectl.settings_edit import with_setting, without_setting
 from queuectl.settings_model import InvalidSettings, check, check_value
 from queuectl.settings_table import BY_KEY, BY_VARIABLE, SETTINGS, find_setting
 from queuectl.settings_text import from_text, to_text
+from queuectl.spec import RETRY_KEYS, JobSpec
 
 VALUES = {
     "db": st.text("abc/ .~-", min_size=1),

@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from queuectl.job import State
-from queuectl.store import Apply, ApplyLine, Store
+from queuectl.store import Apply
+from queuectl.store.archive import ApplyLine, Archive
 
 MOST: Final = 100
 _NUMBER: Final = re.compile("[0-9]{1,15}")
@@ -39,18 +40,18 @@ class OneApply:
     around: Around | None
 
 
-def apply_list(store: Store, now: datetime) -> ApplyList:
+def apply_list(store: Archive, now: datetime) -> ApplyList:
     """Return the latest applies."""
     return ApplyList(now, tuple(store.apply_lines(limit=MOST)))
 
 
-def one_apply(store: Store, now: datetime, number: str) -> OneApply:
+def one_apply(store: Archive, now: datetime, number: str) -> OneApply:
     """Return one apply, and what failed around it, if that is known by the minute."""
     found = store.apply_numbered(int(number)) if _NUMBER.fullmatch(number) else None
     return OneApply(now, found, around(store, now, found) if found else None)
 
 
-def around(store: Store, now: datetime, apply: Apply) -> Around | None:
+def around(store: Archive, now: datetime, apply: Apply) -> Around | None:
     """Return what failed around an apply; None if that is too long ago to be known by the minute."""
     if now - apply.applied_at > timedelta(hours=24):
         return None

@@ -7,7 +7,7 @@ from typing import Final
 from queuectl.job import State
 from queuectl.output import read_end
 from queuectl.spool import STREAMS, Spool
-from queuectl.store import DeadGroup, Store
+from queuectl.store.archive import Archive, DeadGroup
 from queuectl.visible import visible
 
 MOST: Final = 10_000
@@ -26,12 +26,12 @@ class Dead:
     groups: tuple[DeadGroup, ...]
 
 
-def dead(store: Store, now: datetime) -> Dead:
+def dead(store: Archive, now: datetime) -> Dead:
     """Return the dead letter queue."""
     return Dead(now, store.counts()[State.DEAD], tuple(store.dead_groups(limit=MOST)))
 
 
-def last_words(store: Store, now: datetime, run_id: str) -> str:  # noqa: ARG001 - what is read is read for a moment
+def last_words(store: Archive, now: datetime, run_id: str) -> str:  # noqa: ARG001 - what is read is read for a moment
     """Return the last lines that the last attempt of a run wrote, to stderr if to that."""
     run = store.run(run_id)
     attempts = store.attempts(run)

@@ -7,10 +7,9 @@ from typing import Final
 
 from queuectl.dashboard.reads.overview import usual
 from queuectl.inquiry import ask_job
-from queuectl.job import State
+from queuectl.job import State, StoredJob
 from queuectl.pause import Pause
-from queuectl.plan import StoredJob
-from queuectl.store import Result, Store
+from queuectl.store.archive import Archive, Result
 from queuectl.why import Answer
 
 LATEST: Final = 20
@@ -64,7 +63,7 @@ class OneJob:
     answer: Answer
 
 
-def job_list(store: Store, now: datetime) -> JobList:
+def job_list(store: Archive, now: datetime) -> JobList:
     """Return the declared jobs."""
     results = store.latest_results(each=LATEST)
     pauses = [pause for pause in store.pauses(since=now) if pause.begins_at <= now]
@@ -72,7 +71,7 @@ def job_list(store: Store, now: datetime) -> JobList:
     return JobList(now, tuple(sorted(lines, key=lambda line: not _died_last(line.results))))
 
 
-def one_job(store: Store, now: datetime, name: str) -> OneJob:
+def one_job(store: Archive, now: datetime, name: str) -> OneJob:
     """Return one job; raises JobNotFound."""
     stored = store.job(name)
     results = store.latest_results(each=_DETAIL, job=name)[name]

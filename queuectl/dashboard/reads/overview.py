@@ -15,7 +15,8 @@ from queuectl.job import HELD, Run, State
 from queuectl.pause import Pause
 from queuectl.selector import Selector
 from queuectl.spool import Spool
-from queuectl.store import Result, Runner, Store
+from queuectl.store import Runner
+from queuectl.store.archive import Archive, Result
 from queuectl.views import run_title
 
 MOST_DUE: Final = 10_000
@@ -113,7 +114,7 @@ class Overview:
         return sum(each.runner.workers for each in self.runners if each.is_alive)
 
 
-def overview(store: Store, now: datetime) -> Overview:
+def overview(store: Archive, now: datetime) -> Overview:
     """Return what the overview shows."""
     counts = store.counts()
     next_due = store.next_due()
@@ -149,14 +150,14 @@ def overview(store: Store, now: datetime) -> Overview:
     )
 
 
-def _lately(store: Store, now: datetime) -> Mapping[State, int]:
+def _lately(store: Archive, now: datetime) -> Mapping[State, int]:
     found: Counter[State] = Counter()
     for each in store.metric_series(since=now - _LATELY, step=_STEP):
         found[each.state] += each.measure.count
     return found
 
 
-def live_runners(store: Store) -> tuple[LiveRunner, ...]:
+def live_runners(store: Archive) -> tuple[LiveRunner, ...]:
     """Return the runners that have not said that they stopped, and whether they live."""
     spool = Spool(str(store.path))
     return tuple(LiveRunner(runner, presence.is_alive(spool, runner.id)) for runner in store.running_runners())
@@ -167,7 +168,7 @@ def elapsed(run: Run, now: datetime) -> float:
     return max((now - run.started_at).total_seconds(), 0.0) if run.started_at else 0.0
 
 
-def _usual_of(store: Store, run: Run) -> float | None:
+def _usual_of(store: Archive, run: Run) -> float | None:
     return usual(store.latest_results(each=_SHOWN, job=run.job).get(run.job, ())) if run.job else None
 
 

@@ -12,7 +12,7 @@ from queuectl.outcome import Cancelled, Exited, Outcome, Released
 from queuectl.output import read_end, read_output
 from queuectl.selector import Selector
 from queuectl.spool import Spool
-from queuectl.store import Store
+from queuectl.store.archive import Archive
 from queuectl.visible import visible
 from queuectl.why import Answer
 
@@ -72,7 +72,7 @@ class OneRun:
         return max(((first or self.now) - self.run.scheduled_at).total_seconds(), 0.0)
 
 
-def one_run(store: Store, now: datetime, run_id: str) -> OneRun:
+def one_run(store: Archive, now: datetime, run_id: str) -> OneRun:
     """Return what the page of a run shows; raises RunNotFound."""
     run = store.run(run_id)
     before = store.search(Selector(jobs=(run.job,)), below=run.number, limit=1, seconds=0.05).runs if run.job else []
@@ -115,7 +115,7 @@ def _kind(outcome: Outcome, run: Run) -> str:
     return "cancelled" if isinstance(outcome, Cancelled | Released) else "failed"
 
 
-def _applied(store: Store, run: Run) -> Declaration | None:
+def _applied(store: Archive, run: Run) -> Declaration | None:
     """Return what the latest apply before the run came did to its job, if that is on record."""
     if run.job is None:
         return None

@@ -8,7 +8,7 @@ from typing import Final
 from queuectl.errors import NotFound
 from queuectl.job import Run, State
 from queuectl.selector import Selector
-from queuectl.store import Store
+from queuectl.store.archive import Archive
 
 PAGE: Final = 50
 """So many runs are shown at a time."""
@@ -79,7 +79,7 @@ class RunList:
         return len(self.runs) >= PAGE
 
 
-def choices(store: Store, now: datetime) -> Choices:  # noqa: ARG001 - what is read is read for a moment
+def choices(store: Archive, now: datetime) -> Choices:  # noqa: ARG001 - what is read is read for a moment
     """Return what runs may be chosen by."""
     names = [name for name, _ in store.job_names()]
     jobs = [
@@ -90,7 +90,7 @@ def choices(store: Store, now: datetime) -> Choices:  # noqa: ARG001 - what is r
     return Choices(tuple(jobs), tuple(store.job_tags()))
 
 
-def run_list(store: Store, now: datetime, chosen: Chosen) -> RunList:
+def run_list(store: Archive, now: datetime, chosen: Chosen) -> RunList:
     """Return the runs that were chosen; none if the job is gone."""
     has_any = any(store.counts().values())
     try:

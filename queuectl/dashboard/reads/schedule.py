@@ -8,10 +8,10 @@ from itertools import islice
 from typing import Final
 
 from queuectl.dashboard.reads.overview import live_runners
+from queuectl.job import StoredJob
 from queuectl.pause import Pause
-from queuectl.plan import StoredJob
 from queuectl.slots import schedule_of
-from queuectl.store import Result, Store
+from queuectl.store.archive import Archive, Result
 
 AHEAD: Final = timedelta(hours=24)
 MOST_TICKS: Final = 48
@@ -58,7 +58,7 @@ class Day:
     pauses: tuple[Pause, ...]
 
 
-def day(store: Store, now: datetime) -> Day:
+def day(store: Archive, now: datetime) -> Day:
     """Return the coming day."""
     recurring = [stored for stored in store.jobs() if stored.next_slot is not None]
     pauses = [pause for pause in store.pauses(since=now) if pause.begins_at <= now]

@@ -8,7 +8,8 @@ from typing import Final
 
 from queuectl.job import State
 from queuectl.measures import Event, quantile, total
-from queuectl.store import Counted, Store
+from queuectl.store import Counted
+from queuectl.store.archive import Archive
 
 SPANS: Final = {
     "1 h": (timedelta(hours=1), timedelta(minutes=5)),
@@ -57,7 +58,7 @@ class Trend:
         )
 
 
-def trend(store: Store, now: datetime, span: str) -> Trend:
+def trend(store: Archive, now: datetime, span: str) -> Trend:
     """Return what happened in a span of SPANS."""
     length, step = SPANS[span]
     counted = store.metric_series(since=now - length, step=step)

@@ -6,7 +6,7 @@ from queuectl.dashboard import widgets
 from queuectl.dashboard.reads.dead import MOST, Dead, dead, last_words
 from queuectl.dashboard.words import counted, exact, quoted, shortened
 from queuectl.durations import ago
-from queuectl.store import DeadGroup
+from queuectl.store.archive import DeadGroup
 
 _CARDS = 20
 
