@@ -8,6 +8,7 @@ none waits behind a long one while a worker idles; each worker answers, and is i
 import contextlib
 import errno
 import multiprocessing
+import os
 import selectors
 import socket
 import threading
@@ -128,6 +129,8 @@ class LocalPool:
 
     def patience(self) -> float | None:
         """Return after how many seconds to collect even though nothing came; None if that is never needed."""
+        if self._ready:
+            return 0.0
         if self._fencing:
             return _FENCE_INTERVAL
         waits = [wait for line in self._lines if (wait := line.patience()) is not None]
@@ -179,8 +182,11 @@ class LocalPool:
         del self._backlog[:sent]
 
     def _send(self, run: Run) -> None:
+        packed = pack_run(run)
         try:
-            self._sending.send(pack_run(run))
+            if len(packed) > LARGEST_MESSAGE:  # the worker would get a part of it, and die of that
+                raise OSError(errno.EMSGSIZE, os.strerror(errno.EMSGSIZE))
+            self._sending.send(packed)
         except OSError as error:
             if error.errno != errno.EMSGSIZE:
                 raise

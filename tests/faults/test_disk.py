@@ -5,10 +5,12 @@ import random
 from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import count
+from pathlib import Path
 
 import apsw
 import pytest
 
+from queuectl import presence
 from queuectl.errors import DatabaseBusy, DatabaseUnavailable
 from queuectl.executors import ExecutorWorkers
 from queuectl.job import NewRun, State
@@ -316,6 +318,7 @@ def running(store, executor, listener):
     """A runner that lives."""
     spool = Spool(str(store.path))
     spool.prepare()
+    Path(spool.runner_lock(1)).write_text(presence._boot())  # of the runner that was killed, in `killed`
     runner = register(store)
     workers = ExecutorWorkers(executor, 2, spool, output_limit=1 << 20, wake=lambda: None)
     with contextlib.closing(Presence(spool, runner)):

@@ -10,7 +10,7 @@ from queuectl.job import Catchup, Overlap, State
 from queuectl.presence import Presence
 from queuectl.runner import Runner
 from queuectl.spool import Spool
-from queuectl.store import Store
+from queuectl.store.archive import Archive
 from tests.support.clocks import ManualClock
 from tests.support.factories import NOW, make_job
 from tests.support.inline import HeldExecutor, InlineExecutor
@@ -29,7 +29,7 @@ class Silent:
 
 @pytest.fixture
 def store(tmp_path):
-    with Store(tmp_path / "queue.db", durability="normal") as opened:
+    with Archive(tmp_path / "queue.db", durability="normal") as opened:
         yield opened
 
 
