@@ -9,7 +9,7 @@ from collections import Counter
 import pytest
 
 from queuectl.job import State
-from queuectl.store import Store
+from queuectl.store.archive import Archive
 from tests.acceptance.conftest import COMMAND
 from tests.support.waiting import eventually
 
@@ -149,7 +149,7 @@ def test_two_people_who_retry_at_once_do_it_once(queuectl, tmp_path):
     assert [process.returncode for process in both] == [0, 0]
     done = [int(number) for number in re.findall(r"^(\d+) runs? back in the queue", told, re.MULTILINE)]
     assert sum(done) == count, told
-    with Store(tmp_path / "queue.db") as store:
+    with Archive(tmp_path / "queue.db") as store:
         assert store.counts()[State.PENDING] == count
         deeds = [store.interventions(run) for run in store.runs()]
     assert [[each.act for each in done] for done in deeds] == [["cancel", "retry"]] * count
@@ -163,7 +163,7 @@ def test_one_who_cancels_and_one_who_retries_leave_every_run_in_one_of_the_two_w
     cancelled = queuectl.start("cancel", "--all", "--yes")
     assert [retried.wait(60), cancelled.wait(60)] == [0, 0]
 
-    with Store(tmp_path / "queue.db") as store:
+    with Archive(tmp_path / "queue.db") as store:
         counts = store.counts()
         deeds = Counter(each.act for run in store.runs() for each in store.interventions(run))
     assert counts[State.PENDING] + counts[State.CANCELLED] == count
