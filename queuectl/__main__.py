@@ -18,9 +18,9 @@ def main() -> None:
 
         sys.stdout.write(f"queuectl {__version__}\n")
         return
-    from queuectl.cli import run
+    from queuectl import cli
 
-    sys.exit(run())
+    sys.exit(cli.main())
 
 
 if __name__ == "__main__":

@@ -76,7 +76,7 @@ SECTIONS: Final = {
 COMMANDS: Final = {name: module for commands in SECTIONS.values() for name, module in commands.items()}
 
 
-def run(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Carry out one command line and return its exit code."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     for stream in (sys.stdout, sys.stderr):

@@ -266,7 +266,7 @@ def test_what_is_no_address_is_refused(queuectl, written):
 
 
 def test_nobody_pays_for_prometheus_who_did_not_ask(queuectl):
-    code = "import sys; from queuectl.cli import run; run(['metrics']); print('prometheus_client' in sys.modules)"
+    code = "import sys; from queuectl.cli import main; main(['metrics']); print('prometheus_client' in sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", code],
         cwd=queuectl.folder,

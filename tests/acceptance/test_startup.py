@@ -20,8 +20,8 @@ HEAVY = {
 def imported(queuectl, *arguments):
     """Return which heavy modules one command imports."""
     code = (
-        "import sys; from queuectl.cli import run; "
-        f"code = run({list(arguments)!r}); assert code == 0, code; "
+        "import sys; from queuectl.cli import main; "
+        f"code = main({list(arguments)!r}); assert code == 0, code; "
         f"print(sorted(set({sorted(HEAVY)!r}) & set(sys.modules)), file=sys.stderr)"
     )
     done = subprocess.run(

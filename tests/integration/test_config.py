@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from queuectl.cli import run
+from queuectl.cli import main
 from queuectl.errors import UsageError
 from queuectl.manifest import load as load_manifests
 from queuectl.settings import Source, load
@@ -47,7 +47,7 @@ def settings(folder, db=None, **variables):
 
 
 def queuectl(*arguments):
-    return run([str(argument) for argument in arguments])
+    return main([str(argument) for argument in arguments])
 
 
 def test_without_a_file_the_queue_is_in_the_users_state_folder(folder, home):

@@ -141,10 +141,20 @@ def test_closing_the_pool_ends_what_runs(pool, tmp_path):
     eventually(lambda: not Path(f"/proc/{job}").exists())
 
 
-def test_a_run_that_no_worker_begins_is_given_back(spool):
+def test_a_run_that_no_worker_begins_is_given_back(spool, tmp_path):
+    marker = tmp_path / "begun"
+    long, waiting = runs(f"touch {marker}; sleep 300", "true")
     with selectors.DefaultSelector() as selector:
         pool = LocalPool(1, spool, selector, runner=1, output_limit=1 << 20, begins_within=0.2)
-        pool.start(runs("sleep 300", "true"))
+
+        def is_begun():
+            if not pool.in_flight:  # at first, or given back since the only worker was not there yet
+                pool.start([long])
+            pool.collect()
+            return marker.exists()
+
+        eventually(is_begun)
+        pool.start([waiting])
 
         assert answers(pool, 1) == {2: Released(began=False)}
         pool.close()
