@@ -2,20 +2,23 @@
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Annotated
+from datetime import datetime
+from typing import Annotated, Protocol
 
 import typer
 
+from queuectl import clock
 from queuectl.actions import Report, Tell
+from queuectl.author import person
 from queuectl.cli.listing import print_runs
 from queuectl.cli.output import note
 from queuectl.errors import QueuectlError, UsageError
 from queuectl.job import State
 from queuectl.selector import Selector
-from queuectl.store import Choice, Store
+from queuectl.store import Author, Choice, Store
 
 _MOST_NAMED = 5
 
@@ -23,8 +26,13 @@ Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="List the runs that are meant, and change nothing.")]
 
 
-Act = Callable[[Sequence[Choice], str | None, Tell], Report]
-"""Does it to runs that were chosen, for a reason that is recorded, and tells after each commit what it did."""
+class Act(Protocol):
+    """Does it to runs that were chosen, and tells after each commit what it did; as those of ``actions``."""
+
+    def __call__(
+        self, store: Store, choices: Sequence[Choice], *, by: Author, now: datetime, detail: str | None, tell: Tell
+    ) -> Report:
+        """Do it in the name of ``by``; ``detail`` says how the runs were selected."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,12 +60,12 @@ def carry_out(store: Store, selector: Selector, verb: Verb, act: Act, *, yes: bo
     if dry_run:
         print_runs(store, meant)
     elif selector.ids and not verb.deletes:
-        report = act(choices, None, lambda _: None)
+        report = act(store, choices, by=person(), now=clock.now(), detail=None, tell=lambda _: None)
         for effect in (*report.done, *report.skipped):
             note(f"{effect.id}: {effect.what}")
     elif _is_confirmed(choices, verb, yes=yes):
         with _telling(choices) as tell:
-            act(choices, str(selector), tell)
+            act(store, choices, by=person(), now=clock.now(), detail=str(selector), tell=tell)
 
 
 def counted(count: int) -> str:

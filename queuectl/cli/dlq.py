@@ -2,12 +2,12 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Annotated
 
 import typer
 
-from queuectl import actions, clock
-from queuectl.author import person
+from queuectl import actions
 from queuectl.cli.bulk import DryRun, Verb, Yes, carry_out
 from queuectl.cli.group import Group
 from queuectl.cli.listing import IN_DLQ, print_runs
@@ -82,35 +82,11 @@ def retry(
     """
     apart = timedelta(0) if pace is None else checked("--rate", rate, pace)
     with open_store(db) as store:
-        carry_out(
-            store,
-            selector,
-            _RETRY,
-            lambda choices, detail, tell: actions.retry(
-                store,
-                choices,
-                by=person(),
-                now=clock.now(),
-                original_spec=original_spec,
-                pace=apart,
-                detail=detail,
-                tell=tell,
-            ),
-            yes=yes,
-            dry_run=dry_run,
-        )
+        retried = partial(actions.retry, original_spec=original_spec, pace=apart)
+        carry_out(store, selector, _RETRY, retried, yes=yes, dry_run=dry_run)
 
 
 def purge(selector: Selector, yes: Yes = False, dry_run: DryRun = False, db: Db = None) -> None:
     """Delete dead runs for good, with the record of their attempts and what they wrote."""
     with open_store(db) as store:
-        carry_out(
-            store,
-            selector,
-            _PURGE,
-            lambda choices, detail, tell: actions.purge(
-                store, choices, by=person(), now=clock.now(), detail=detail, tell=tell
-            ),
-            yes=yes,
-            dry_run=dry_run,
-        )
+        carry_out(store, selector, _PURGE, actions.purge, yes=yes, dry_run=dry_run)

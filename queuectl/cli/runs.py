@@ -2,12 +2,12 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Annotated
 
 import typer
 
 from queuectl import actions, clock, rules
-from queuectl.author import person
 from queuectl.cli.bulk import DryRun, Verb, Yes, carry_out
 from queuectl.cli.options import checked
 from queuectl.cli.selecting import All, refuse_nonsense, selecting
@@ -47,16 +47,8 @@ def register(app: typer.Typer) -> None:
 def cancel(selector: Selector, yes: Yes = False, dry_run: DryRun = False, db: Db = None) -> None:
     """Cancel runs: a waiting one at once, a running one by ending its process tree within its grace period."""
     with open_store(db) as store:
-        carry_out(
-            store,
-            selector,
-            _CANCEL,
-            lambda choices, detail, tell: actions.cancel(
-                store, choices, states=selector.states, by=person(), now=clock.now(), detail=detail, tell=tell
-            ),
-            yes=yes,
-            dry_run=dry_run,
-        )
+        cancelled = partial(actions.cancel, states=selector.states)
+        carry_out(store, selector, _CANCEL, cancelled, yes=yes, dry_run=dry_run)
 
 
 def retry(selector: Selector, yes: Yes = False, dry_run: DryRun = False, db: Db = None) -> None:
@@ -66,16 +58,7 @@ def retry(selector: Selector, yes: Yes = False, dry_run: DryRun = False, db: Db 
     asked for, by their ids or with --state.
     """
     with open_store(db) as store:
-        carry_out(
-            store,
-            selector,
-            _RETRY,
-            lambda choices, detail, tell: actions.retry(
-                store, choices, by=person(), now=clock.now(), detail=detail, tell=tell
-            ),
-            yes=yes,
-            dry_run=dry_run,
-        )
+        carry_out(store, selector, _RETRY, actions.retry, yes=yes, dry_run=dry_run)
 
 
 def purge(
@@ -96,13 +79,4 @@ def purge(
     selector = replace(selector, beyond=keep)
     refuse_nonsense(selector, every=every, needs=True)
     with open_store(db) as store:
-        carry_out(
-            store,
-            selector,
-            _PURGE,
-            lambda choices, detail, tell: actions.purge(
-                store, choices, by=person(), now=clock.now(), detail=detail, tell=tell
-            ),
-            yes=yes,
-            dry_run=dry_run,
-        )
+        carry_out(store, selector, _PURGE, actions.purge, yes=yes, dry_run=dry_run)
