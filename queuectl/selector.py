@@ -7,13 +7,15 @@ import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
+from string import ascii_lowercase, ascii_uppercase
 from typing import Final, Self
 
-from queuectl.job import State
+from queuectl.job import Job, State
 
 FINAL: Final = tuple(state for state in State if state.is_final)
 UNFINISHED: Final = tuple(state for state in State if not state.is_final)
 _PATTERN: Final = frozenset("*?[")
+_LOWER: Final = str.maketrans(ascii_uppercase, ascii_lowercase)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +43,18 @@ class Selector:
     def is_everything(self) -> bool:
         """Whether there is no condition."""
         return self == EVERYTHING
+
+    @property
+    def is_about_runs(self) -> bool:
+        """Whether there is a condition that no job meets by itself, but its newest run does or does not."""
+        return bool(self.states or self.since or self.until or self.exit_codes)
+
+    def describes(self, job: Job) -> bool:
+        """Whether a job has the tags and the text that are looked for, if any are."""
+        if self.tags and not set(self.tags) & set(job.spec.tags):
+            return False
+        known_by = (job.full_name, job.spec.description, job.spec.line)
+        return self.text is None or any(_lower(self.text) in _lower(each) for each in known_by)
 
     def contradiction(self) -> str | None:
         """Return why nothing can be like this, as a sentence; None if something can."""
@@ -84,6 +98,17 @@ _OPTIONS: Final = {
 }
 
 
+def whole_manifest(job: str) -> str | None:
+    """Return the manifest of which a pattern like `nightly/*` means all jobs; None for any other pattern or name."""
+    manifest, _, name = job.partition("/")
+    return manifest if name == "*" and not is_pattern(manifest) else None
+
+
 def is_pattern(job: str) -> bool:
     """Whether a job is meant by a pattern; no name has one of its characters."""
     return not _PATTERN.isdisjoint(job)
+
+
+def _lower(text: str) -> str:
+    """Return a text with its ASCII letters in lower case, as SQLite compares."""
+    return text.translate(_LOWER)

@@ -63,14 +63,29 @@ def carry_out(store: Store, selector: Selector, verb: Verb, act: Act, *, yes: bo
         report = act(store, choices, by=person(), now=clock.now(), detail=None, tell=lambda _: None)
         for effect in (*report.done, *report.skipped):
             note(f"{effect.id}: {effect.what}")
-    elif _is_confirmed(choices, verb, yes=yes):
+    elif is_confirmed(len(choices), verb.done, yes=yes):
         with _telling(choices) as tell:
             act(store, choices, by=person(), now=clock.now(), detail=str(selector), tell=tell)
 
 
-def counted(count: int) -> str:
+def counted(count: int, thing: str = "run") -> str:
     """Return `1 run`, `1,204 runs`."""
-    return f"{count:,} {'run' if count == 1 else 'runs'}"
+    return f"{count:,} {thing}{'' if count == 1 else 's'}"
+
+
+def is_confirmed(count: int, done: str, *, thing: str = "run", yes: bool) -> bool:
+    """Say how many are meant and ask; False if there is none. Raises UsageError if nobody can be asked."""
+    question = f"{counted(count, thing)} to be {done}"
+    if yes:
+        note(question)
+    elif not sys.stdin.isatty():
+        raise UsageError(f"not done without asking: {question}", hint="say `--yes`, or look first with `--dry-run`")
+    elif count and not _is_agreed(question):
+        note("nothing was changed")
+        raise typer.Exit(QueuectlError.exit_code)
+    elif not count:
+        note(question)
+    return bool(count)
 
 
 def _named(store: Store, selector: Selector, verb: Verb) -> list[Choice]:
@@ -86,21 +101,6 @@ def _narrowed(selector: Selector, verb: Verb) -> Selector:
     if found is None:
         raise UsageError(f"{verb.refusal} in state {' or '.join(f'`{state}`' for state in selector.states)}")
     return found
-
-
-def _is_confirmed(choices: Sequence[Choice], verb: Verb, *, yes: bool) -> bool:
-    """Say how many runs are meant and ask; False if there is none. Raises UsageError if nobody can be asked."""
-    question = f"{counted(len(choices))} to be {verb.done}"
-    if yes:
-        note(question)
-    elif not sys.stdin.isatty():
-        raise UsageError(f"not done without asking: {question}", hint="say `--yes`, or look first with `--dry-run`")
-    elif choices and not _is_agreed(question):
-        note("nothing was changed")
-        raise typer.Exit(QueuectlError.exit_code)
-    elif not choices:
-        note(question)
-    return bool(choices)
 
 
 def _is_agreed(question: str) -> bool:

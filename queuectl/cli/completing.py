@@ -69,7 +69,9 @@ def _source(parameter: Any, command: str) -> Callable[[Archive], Iterable[Offer]
     match re.sub(r"[^A-Z]+", " ", kind).split():
         case ["RUN"]:
             return lambda store: _runs(store, command)
-        case ["RUN", "JOB"] | ["MANIFEST", "JOB", "RUN"]:
+        case ["RUN", "JOB"]:
+            return lambda store: [*_runs(store, command), *_jobs(store)]
+        case ["MANIFEST", "JOB", "RUN"]:
             return lambda store: [*_jobs(store), *_runs(store, command)]
         case ["MANIFEST", "JOB"] if "[/" in kind:
             return lambda store: [*_manifests(store), *_jobs(store)]

@@ -1,79 +1,73 @@
 """`export`: what the queue has, as a manifest on stdout."""
 
-from typing import Annotated
+from collections import Counter
+from typing import Annotated, Final
 
 import typer
 
 from queuectl.cli.options import checked
 from queuectl.cli.output import say
+from queuectl.cli.selecting import OF_JOBS, OPTIONS, selecting
 from queuectl.cli.session import Db, open_store, read_settings
-from queuectl.errors import ManifestNotFound, UsageError
+from queuectl.errors import NotFound, UsageError
 from queuectl.export import Exported, manifest_text
 from queuectl.job import Job, Run
+from queuectl.selector import Selector
 from queuectl.store import Store
 
-_NAME = "exported"
+_NAME: Final = "exported"
+_OF_JOBS: Final = ("jobs", "manifests", "tags", "text")
 
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    examples = "Examples:  queuectl export --manifest nightly    queuectl export r12 r13 --manifest adhoc > adhoc.toml"
-    app.command("export", epilog=examples)(export)
+    app.command(
+        "export",
+        epilog="Examples:  queuectl export nightly/backup    queuectl export r12 r13 --name adhoc",
+    )(selecting(export, needs=False, without=("every",), options=OPTIONS | {key: OF_JOBS[key] for key in _OF_JOBS}))
 
 
 def export(
-    things: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[MANIFEST/JOB|RUN]...", help="Declared jobs, or runs.", show_default="a whole manifest"
-        ),
-    ] = None,
-    manifest: Annotated[
-        str | None, typer.Option(metavar="NAME", help="The manifest to export, or the name that things named get.")
+    selector: Selector,
+    name: Annotated[
+        str | None, typer.Option(metavar="NAME", help="What the manifest is called.", show_default="as the jobs' own")
     ] = None,
     db: Db = None,
 ) -> None:
     """Write declared jobs, or runs, as a manifest: applied again, declared jobs are unchanged.
 
-    A run becomes a job of its id, or of its own job's name.
+    Runs are meant if some are named, or if their state, time or exit code is said. A run becomes a job of its id, or
+    of its own job's name.
     """
     from queuectl import rules
 
-    name = None if manifest is None else checked("--manifest", rules.name, manifest)
+    called = None if name is None else checked("--name", rules.name, name)
     defaults = read_settings(db).defaults
     with open_store(db) as store, store.snapshot():
         declared = [stored.job for stored in store.jobs()]
-        if things:
-            name, exported = _named(store, list(dict.fromkeys(things)), name)
-        else:
-            name = name or _only_manifest(declared)
-            exported = [Exported(job=job) for job in declared if job.manifest == name]
-            if not exported:
-                raise ManifestNotFound(name, {job.manifest for job in declared})
-    say(manifest_text(name, exported, defaults=defaults, notes=_left_out(name, exported, declared)).removesuffix("\n"))
+        exported = _exported(store, selector)
+    called = called or _only_manifest([each.job for each in exported])
+    if twice := [job for job, count in Counter(each.job.name for each in exported).items() if count > 1]:
+        raise UsageError(f"two jobs would have the name `{twice[0]}`", hint="export one manifest at a time")
+    notes = _left_out(called, exported, declared)
+    say(manifest_text(called, exported, defaults=defaults, notes=notes).removesuffix("\n"))
 
 
-def _named(store: Store, things: list[str], name: str | None) -> tuple[str, list[Exported]]:
-    """Return the name of the manifest, and the jobs and runs that a person named as its jobs."""
-    found: dict[str, Exported] = {}
-    manifests = set()
-    for thing in things:
-        if "/" in thing:
-            exported = Exported(job=store.job(thing).job)
-            manifests.add(exported.job.manifest)
-        else:
-            exported = _run_as_job(store.run(thing), found)
-            manifests.add(_NAME)
-        if exported.job.name in found:
-            raise UsageError(
-                f"two jobs would have the name `{exported.job.name}`", hint="export one manifest at a time"
-            )
-        found[exported.job.name] = exported
-    if name is None and len(manifests) > 1:
-        raise UsageError(
-            f"these are of {len(manifests)} manifests: {', '.join(sorted(manifests))}", hint="say `--manifest NAME`"
-        )
-    return name or manifests.pop(), list(found.values())
+def _exported(store: Store, selector: Selector) -> list[Exported]:
+    """Return what is selected, runs or declared jobs; raises NotFound if nothing is."""
+    if selector.ids or selector.is_about_runs:
+        found: dict[str, Exported] = {}
+        for run in [store.run(run) for run in selector.ids] or store.runs(selector)[::-1]:
+            exported = _run_as_job(run, found)
+            found[exported.job.name] = exported
+        if not found:
+            raise NotFound(f"no run is like that: `{selector}`", hint="`queuectl list` shows the runs")
+        return list(found.values())
+    jobs = [Exported(job=stored.job) for stored in store.jobs(selector)]
+    if not jobs:
+        like = "" if selector.is_everything else f" like that: `{selector}`"
+        raise NotFound(f"no job is declared{like}", hint="`queuectl jobs` shows the jobs")
+    return jobs
 
 
 def _run_as_job(run: Run, taken: dict[str, Exported]) -> Exported:
@@ -95,16 +89,14 @@ def _run_as_job(run: Run, taken: dict[str, Exported]) -> Exported:
     return Exported(job=job, notes=(f"run {run.id}, {run.state}{f' ({run.reason})' if run.reason else ''}",))
 
 
-def _only_manifest(declared: list[Job]) -> str:
-    names = sorted({job.manifest for job in declared})
-    if len(names) != 1:
-        raise UsageError("say what to export", hint=_manifests(declared))
+def _only_manifest(jobs: list[Job]) -> str:
+    names = sorted({job.manifest for job in jobs})
+    if len(names) > 1:
+        raise UsageError(
+            f"these are of {len(names)} manifests: {', '.join(names)}",
+            hint="say `--manifest`, or `--name` for all",
+        )
     return names[0]
-
-
-def _manifests(declared: list[Job]) -> str:
-    names = sorted({job.manifest for job in declared})
-    return f"name jobs or runs, or `--manifest` and one of {', '.join(names)}" if names else "no job is declared"
 
 
 def _left_out(name: str, exported: list[Exported], declared: list[Job]) -> list[str]:

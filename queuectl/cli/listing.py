@@ -1,4 +1,4 @@
-"""Runs in a table: the same columns in the same order wherever runs are listed."""
+"""Runs and jobs in tables: the same columns in the same order wherever they are listed."""
 
 import sys
 from collections.abc import Iterator, Sequence
@@ -7,7 +7,7 @@ from typing import Final
 
 from queuectl import clock
 from queuectl.cli.output import ago, note, print_json_list, print_table
-from queuectl.job import Run
+from queuectl.job import Run, StoredJob
 from queuectl.selector import Selector
 from queuectl.store import Store
 from queuectl.views import run_record, run_title
@@ -43,6 +43,25 @@ def print_runs(
     print_table(columns, [[cell for name, cell in _cells(run, now) if name in columns] for run in runs])
     if is_cut and limit is None:
         note(f"the newest {most} are shown: `--limit N` shows more, `--all` all")
+
+
+def print_jobs(jobs: Sequence[StoredJob]) -> None:
+    """Print declared jobs, each with its newest run."""
+    now = clock.now()
+    print_table(
+        ("JOB", "LATEST RUN", "STATE", "UPDATED", "NEXT SLOT", "DESCRIPTION"),
+        [
+            (
+                stored.job.full_name,
+                stored.latest.id if stored.latest else "-",
+                (stored.latest.state if stored.latest else "-") if stored.job.enabled else "disabled",
+                ago(stored.latest.updated_at, now) if stored.latest else "-",
+                ago(stored.next_slot, now) if stored.next_slot else "-",
+                stored.job.spec.description,
+            )
+            for stored in jobs
+        ],
+    )
 
 
 def _pages(store: Store, selector: Selector, limit: int | None) -> Iterator[Run]:

@@ -5,9 +5,9 @@ from typing import Annotated
 import typer
 
 from queuectl import clock
-from queuectl.cli.listing import print_runs
+from queuectl.cli.listing import print_jobs, print_runs
 from queuectl.cli.output import ago, print_json, print_table, say, stamp
-from queuectl.cli.selecting import All, selecting
+from queuectl.cli.selecting import OF_JOBS, All, selecting
 from queuectl.cli.session import Db, Json, Limit, open_archive, open_store
 from queuectl.errors import NotFound, UsageError
 from queuectl.job import Run, State
@@ -24,11 +24,15 @@ def register(app: typer.Typer) -> None:
     app.command("list", epilog="Examples:  queuectl list --state dead --since 2h    queuectl list --job 'nightly/*'")(
         selecting(list_runs, needs=False, without=("every",))
     )
-    app.command("jobs", epilog="Examples:  queuectl jobs    queuectl jobs --manifest nightly --json")(jobs)
+    app.command("jobs", epilog="Examples:  queuectl jobs    queuectl jobs nightly --state dead --json")(
+        selecting(jobs, needs=False, without=("every",), options=OF_JOBS)
+    )
     app.command("show", epilog="Examples:  queuectl show r12    queuectl show --job nightly/backup --state dead")(
         selecting(show, needs=False, without=("every",))
     )
-    app.command("logs", epilog="Examples:  queuectl logs r12    queuectl logs -f nightly/backup --stderr")(logs)
+    app.command("logs", epilog="Examples:  queuectl logs r12    queuectl logs -f nightly/backup --stderr")(
+        selecting(logs, needs=False, without=("every",))
+    )
 
 
 def status(db: Db = None, json: Json = False) -> None:
@@ -55,49 +59,26 @@ def list_runs(selector: Selector, every: All = False, limit: Limit = None, db: D
         print_runs(store, selector, limit=limit, every=every, json=json)
 
 
-def jobs(
-    manifest: Annotated[str | None, typer.Option(help="Only jobs of this manifest.")] = None,
-    db: Db = None,
-    json: Json = False,
-) -> None:
+def jobs(selector: Selector, db: Db = None, json: Json = False) -> None:
     """List the declared jobs, each with its newest run."""
     with open_store(db) as store:
-        found = [stored for stored in store.jobs() if manifest in (None, stored.job.manifest)]
+        found = store.jobs(selector)
     if json:
         print_json([job_record(stored) for stored in found])
-        return
-    now = clock.now()
-    print_table(
-        ("JOB", "LATEST RUN", "STATE", "UPDATED", "NEXT SLOT", "DESCRIPTION"),
-        [
-            (
-                stored.job.full_name,
-                stored.latest.id if stored.latest else "-",
-                (stored.latest.state if stored.latest else "-") if stored.job.enabled else "disabled",
-                ago(stored.latest.updated_at, now) if stored.latest else "-",
-                ago(stored.next_slot, now) if stored.next_slot else "-",
-                stored.job.spec.description,
-            )
-            for stored in found
-        ],
-    )
+    else:
+        print_jobs(found)
 
 
 def show(selector: Selector, db: Db = None, json: Json = False) -> None:
     """Show one run, or the newest that is selected: its spec, where it stands and why, and every attempt."""
-    if len(selector.ids) > 1 or selector.is_everything:
-        raise UsageError("name one run, or select the newest of some", hint="`queuectl list` shows the runs")
     from queuectl.cli.run_text import print_run
 
     with open_archive(db) as store:
-        runs = store.runs(selector, limit=1)
-        if not runs:
-            raise NotFound(f"no run is like that: `{selector}`", hint="`queuectl list` shows the runs")
-        print_run(store, runs[0], json=json)
+        print_run(store, _newest(store, selector), json=json)
 
 
 def logs(
-    run: Annotated[str, typer.Argument(metavar="RUN|JOB", help="A run, or the newest run of MANIFEST/JOB.")],
+    selector: Selector,
     attempt: Annotated[int | None, typer.Option(min=1, help="Which attempt.", show_default="the last")] = None,
     stderr: Annotated[bool, typer.Option("--stderr", help="What it wrote to stderr instead of stdout.")] = False,
     raw: Annotated[bool, typer.Option("--raw", help="Do not escape control characters on a terminal.")] = False,
@@ -106,13 +87,16 @@ def logs(
     ] = False,
     db: Db = None,
 ) -> None:
-    """Print what an attempt wrote, byte for byte; on a terminal control characters are shown escaped."""
+    """Print what an attempt of a run wrote, or of the newest run that is selected, byte for byte.
+
+    On a terminal control characters are shown escaped.
+    """
     from queuectl.cli.logs import follow_run, print_output
 
     if follow and attempt is not None:
         raise UsageError("`--follow` goes from attempt to attempt: it does not go with `--attempt`")
     with open_store(db) as store:
-        found = _run_or_newest_of_job(store, run)
+        found = _newest(store, selector)
         stream = "stderr" if stderr else "stdout"
         if follow:
             follow_run(store, found, [stream], raw=raw)
@@ -120,12 +104,13 @@ def logs(
             print_output(store, _execution(store, found, attempt), stream, raw=raw)
 
 
-def _run_or_newest_of_job(store: Store, name: str) -> Run:
-    if "/" not in name:
-        return store.run(name)
-    runs = store.runs(Selector(jobs=(name,)), limit=1)
+def _newest(store: Store, selector: Selector) -> Run:
+    """Return the run that is named, or the newest that is selected."""
+    if len(selector.ids) > 1 or selector.is_everything:
+        raise UsageError("name one run, or select the newest of some", hint="`queuectl list` shows the runs")
+    runs = store.runs(selector, limit=1)
     if not runs:
-        raise NotFound(f"job `{name}` has no run yet", hint="`queuectl jobs` shows the jobs")
+        raise NotFound(f"no run is like that: `{selector}`", hint="`queuectl list` shows the runs")
     return runs[0]
 
 

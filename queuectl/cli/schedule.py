@@ -11,35 +11,45 @@ import typer
 
 from queuectl import actions, clock
 from queuectl.author import person
+from queuectl.cli.bulk import DryRun, Yes, is_confirmed
+from queuectl.cli.listing import print_jobs
 from queuectl.cli.options import checked
 from queuectl.cli.output import note, print_json, print_table, say, stamp
+from queuectl.cli.selecting import ABOUT_RUNS, OF_JOBS, selecting
 from queuectl.cli.session import Db, Json, open_store, read_settings, store_of
-from queuectl.errors import JobNotFound, UsageError
+from queuectl.errors import NotFound, UsageError
 from queuectl.job import StoredJob
 from queuectl.pause import Pause
+from queuectl.selector import Selector, is_pattern, whole_manifest
+from queuectl.store import Store
+
+_NAMED = 5
 
 Slot = tuple[datetime, str, str]
 """An instant, its zone and the full name of the job."""
 
-Job = Annotated[str | None, typer.Argument(metavar="[MANIFEST/JOB]", help="Only this job.", show_default=False)]
 Until = Annotated[str | None, typer.Option("--until", metavar="TIME", help="No later than this.")]
-Scope = Annotated[
-    str | None,
-    typer.Argument(metavar="[MANIFEST[/JOB]]", help="A job, or all jobs of a manifest.", show_default=False),
-]
-All = Annotated[bool, typer.Option("--all", help="All jobs of the queue.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    app.command("next", epilog="Examples:  queuectl next -n 10    queuectl next --expression '30 2 * * *'")(next_slots)
-    app.command("trigger", epilog="Examples:  queuectl trigger nightly/db-backup    queuectl trigger a/b a/c")(trigger)
-    app.command("pause", epilog="Examples:  queuectl pause nightly --reason holiday    queuectl pause --all")(pause)
-    app.command("resume", epilog="Examples:  queuectl resume nightly    queuectl resume --all")(resume)
+    app.command("next", epilog="Examples:  queuectl next -n 10    queuectl next --expression '30 2 * * *'")(
+        selecting(next_slots, needs=False, without=("every", *ABOUT_RUNS), options=OF_JOBS)
+    )
+    app.command(
+        "trigger",
+        epilog="Examples:  queuectl trigger nightly/db-backup    queuectl trigger --state dead --since 8h --yes",
+    )(selecting(trigger, options=OF_JOBS))
+    app.command("pause", epilog="Examples:  queuectl pause nightly --reason holiday    queuectl pause --all")(
+        selecting(pause, without=ABOUT_RUNS, options=OF_JOBS)
+    )
+    app.command("resume", epilog="Examples:  queuectl resume nightly    queuectl resume --all")(
+        selecting(resume, without=ABOUT_RUNS, options=OF_JOBS)
+    )
 
 
 def next_slots(
-    job: Job = None,
+    selector: Selector,
     count: Annotated[int, typer.Option("--count", "-n", min=1, max=100_000, help="So many slots.")] = 5,
     until: Until = None,
     tz: Annotated[str | None, typer.Option("--tz", metavar="ZONE", help="Show local times of this zone.")] = None,
@@ -57,13 +67,16 @@ def next_slots(
     end = None if until is None else checked("--until", lambda text: parse_instant(text, zone=shown_zone), until)
     pauses: list[Pause] = []
     if expression is not None:
-        if job is not None:
+        if not selector.is_everything:
             raise UsageError("`--expression` needs no job")
         slots = _slots_of_expression(expression, timezone, after)
     else:
         with open_store(db) as store:
-            jobs = [stored for stored in store.jobs() if stored.next_slot] if job is None else [store.job(job)]
+            jobs = store.jobs(selector)
             pauses = store.pauses(since=after)
+        if jobs and not any(stored.next_slot for stored in jobs):
+            why = (f"`{stored.job.full_name}` {_why_none(stored)}" for stored in jobs[:_NAMED])
+            note(f"no slot comes: {', '.join(why)}{', ...' if len(jobs) > _NAMED else ''}")
         slots = heapq.merge(*(_slots_of_job(stored, after) for stored in jobs))
     coming = list(islice(slots if end is None else takewhile(lambda slot: slot[0] <= end, slots), count))
     if json:
@@ -75,16 +88,22 @@ def next_slots(
     print_table(("SLOT", "LOCAL TIME", "JOB", ""), rows)
 
 
-def trigger(
-    jobs: Annotated[list[str], typer.Argument(metavar="MANIFEST/JOB...", help="Declared jobs.", show_default=False)],
-    db: Db = None,
-) -> None:
+def trigger(selector: Selector, yes: Yes = False, dry_run: DryRun = False, db: Db = None) -> None:
     """Run jobs now, with the spec they have now, and print the ids of the runs.
 
-    If a run of a job is not over, the new one waits for it, unless the job lets its runs overlap.
+    Of jobs that are selected and not named, those that are not enabled are left out. If a run of a job is not over, the
+    new one waits for it, unless the job lets its runs overlap.
     """
+    is_named = selector == Selector(jobs=selector.jobs) and not any(map(is_pattern, selector.jobs))
     with open_store(db) as store:
-        runs = actions.trigger(store, jobs, by=person(), now=clock.now())
+        jobs = [stored for stored in store.jobs(selector) if is_named or stored.job.enabled]
+        if dry_run:
+            print_jobs(jobs)
+            return
+        if not is_named and not is_confirmed(len(jobs), "triggered", thing="job", yes=yes):
+            return
+        names = selector.jobs if is_named else [stored.job.full_name for stored in jobs]
+        runs = actions.trigger(store, names, by=person(), now=clock.now())
     for run in runs:
         say(run.id)
         if run.is_held:
@@ -92,15 +111,14 @@ def trigger(
 
 
 def pause(
-    scope: Scope = None,
-    everything: All = False,
+    selector: Selector,
     until: Annotated[str | None, typer.Option(metavar="TIME", help="It ends by itself then.")] = None,
     reason: Annotated[str | None, typer.Option(help="Why, for those who wonder.")] = None,
     db: Db = None,
 ) -> None:
     """Let slots pass without a run: they are recorded, and not caught up.
 
-    What is queued already still runs.
+    What is queued already still runs. A manifest is paused as a whole, with the jobs that it gets meanwhile.
     """
     from queuectl import rules
     from queuectl.instants import parse_instant
@@ -110,34 +128,44 @@ def pause(
     if end is not None and end <= now:
         raise UsageError(f"`--until` is over already: {stamp(end)}")
     why = None if reason is None else checked("--reason", rules.text, reason)
-    with store_of(read_settings(db), create=everything) as store, store.transaction():
-        covered = _scope(scope, everything, store.jobs())
-        actions.pause(store, covered, until=end, reason=why, by=person(), now=now)
-    note(f"paused: {covered or 'everything'}{f' until {stamp(end)}' if end else ''}")
+    with store_of(read_settings(db), create=selector.is_everything) as store, store.transaction():
+        scopes = _scopes(store, selector)
+        for scope in scopes:
+            actions.pause(store, scope, until=end, reason=why, by=person(), now=now)
+    for scope in scopes:
+        note(f"paused: {scope or 'everything'}{f' until {stamp(end)}' if end else ''}")
 
 
-def resume(scope: Scope = None, everything: All = False, db: Db = None) -> None:
+def resume(selector: Selector, db: Db = None) -> None:
     """End a pause: the next slots run again. What was paused as a whole is resumed as a whole."""
-    from queuectl.author import person
-
     now = clock.now()
     with store_of(read_settings(db)) as store:
-        covered = _scope(scope, everything, store.jobs())
-        was_paused = actions.resume(store, covered, by=person(), now=now)
-        others = [each for each in store.pauses(since=now) if _is_about(covered, each)]
-    note(f"resumed: {covered or 'everything'}" if was_paused else f"not paused: {covered or 'everything'}")
+        with store.transaction():
+            scopes = _scopes(store, selector)
+            was_paused = {scope: actions.resume(store, scope, by=person(), now=now) for scope in scopes}
+        others = [each for each in store.pauses(since=now) if any(_is_about(scope, each) for scope in scopes)]
+    for scope, was in was_paused.items():
+        note(f"{'resumed' if was else 'not paused'}: {scope or 'everything'}")
     for each in others:
         note(f"still paused: {each.scope or 'everything'}, since {stamp(each.begins_at)} by {each.by}")
 
 
-def _scope(scope: str | None, everything: bool, jobs: Sequence[StoredJob]) -> str:
-    """Return what is meant, as pauses name it; raises UsageError, and JobNotFound if nothing has that name."""
-    if (scope is None) is not everything:
-        raise UsageError("name a job or a manifest, or say `--all`")
-    known = {name for stored in jobs for name in (stored.job.full_name, stored.job.manifest)}
-    if scope is not None and scope not in known:
-        raise JobNotFound(scope, sorted(known))
-    return scope or ""
+def _scopes(store: Store, selector: Selector) -> list[str]:
+    """Return what is meant, as pauses name it: whole manifests by their names, and else jobs by theirs.
+
+    Raises NotFound if it is nothing.
+    """
+    if selector.is_everything:
+        return [""]
+    jobs = store.jobs(selector)
+    if not jobs:
+        raise NotFound(f"no job is like that: `{selector}`", hint="`queuectl jobs` shows the jobs")
+    whole: set[str] = set()
+    if selector == Selector(jobs=selector.jobs):
+        whole = {manifest for each in selector.jobs if (manifest := whole_manifest(each))}
+    elif selector == Selector(manifests=selector.manifests):
+        whole = set(selector.manifests)
+    return sorted(whole | {stored.job.full_name for stored in jobs if stored.job.manifest not in whole})
 
 
 def _is_about(covered: str, pause: Pause) -> bool:
@@ -148,6 +176,10 @@ def _is_about(covered: str, pause: Pause) -> bool:
         or f"{covered}/".startswith(f"{pause.scope}/")
         or pause.scope.startswith(f"{covered}/")
     )
+
+
+def _why_none(stored: StoredJob) -> str:
+    return "has no schedule" if stored.job.recurrence is None else "is not enabled"
 
 
 def _slots_of_expression(expression: str, zone: str, after: datetime) -> Iterator[Slot]:

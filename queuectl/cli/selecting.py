@@ -1,7 +1,7 @@
-"""The options that select runs: the same words, with the same meaning, on every verb."""
+"""The options that select runs, and jobs: the same words, with the same meaning, on every verb."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from functools import wraps
 from typing import Annotated, Any, Concatenate, Final, ParamSpec, TypeVar
@@ -19,7 +19,10 @@ Result = TypeVar("Result")
 
 _LONGEST_TEXT: Final = 1000  # SQLite takes no pattern of more than 50,000 bytes
 
-Ids = Annotated[list[str] | None, typer.Argument(metavar="[RUN]...", help="The ids of runs.", show_default=False)]
+Ids = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[RUN|JOB]...", help="Ids of runs, or MANIFEST/JOB.", show_default=False),
+]
 Jobs = Annotated[
     list[str] | None,
     typer.Option("--job", metavar="MANIFEST/JOB", help="Runs of this job, or of all like `nightly/*`."),
@@ -47,7 +50,7 @@ Text = Annotated[
 All = Annotated[bool, typer.Option("--all", help="All runs that the verb is for.")]
 
 OPTIONS: Final = {
-    "ids": Ids,
+    "words": Ids,
     "jobs": Jobs,
     "manifests": Manifests,
     "states": States,
@@ -59,23 +62,51 @@ OPTIONS: Final = {
     "every": All,
 }
 
+_NAME: Final = typer.Argument(metavar="[MANIFEST[/JOB]]...", help="Jobs, or all of a manifest.", show_default=False)
+_IN_STATE: Final = typer.Option("--state", help="Jobs whose newest run is in this state.")
+_SINCE: Final = typer.Option("--since", metavar="TIME|AGO", help="Whose newest run changed then or later.")
+_UNTIL: Final = typer.Option("--until", metavar="TIME|AGO", help="Whose newest run last changed before.")
+_CODE: Final = typer.Option("--exit-code", metavar="CODE", min=0, max=255, help="Whose newest run ended with this.")
+_GREP: Final = typer.Option("--grep", metavar="TEXT", help="Jobs with this in name, command or description.")
+
+OF_JOBS: Final = {
+    "words": Annotated[list[str] | None, _NAME],
+    "jobs": Annotated[list[str] | None, typer.Option("--job", metavar="MANIFEST/JOB", help="This job, or like `*/x`.")],
+    "manifests": Annotated[list[str] | None, typer.Option("--manifest", metavar="NAME", help="Jobs of this manifest.")],
+    "states": Annotated[list[State] | None, _IN_STATE],
+    "tags": Annotated[list[str] | None, typer.Option("--tag", metavar="TAG", help="Jobs with this tag.")],
+    "since": Annotated[str | None, _SINCE],
+    "until": Annotated[str | None, _UNTIL],
+    "exit_codes": Annotated[list[int] | None, _CODE],
+    "text": Annotated[str | None, _GREP],
+    "every": Annotated[bool, typer.Option("--all", help="All jobs of the queue.")],
+}
+ABOUT_RUNS: Final = ("states", "since", "until", "exit_codes")
+"""The conditions that are about the newest run of a job."""
+
 
 def selecting(
-    verb: Callable[Concatenate[Selector, Given], Result], *, needs: bool = True, without: tuple[str, ...] = ()
+    verb: Callable[Concatenate[Selector, Given], Result],
+    *,
+    needs: bool = True,
+    without: tuple[str, ...] = (),
+    options: Mapping[str, Any] = OPTIONS,
 ) -> Callable[..., Result]:
     """Return a command that has a selector's options in place of the first argument of ``verb``.
 
     Those in ``without`` it has not. With ``needs`` it refuses to take no condition for everything: `--all` says that.
+    With ``OF_JOBS`` for its ``options`` it is about declared jobs instead of runs.
     """
-    known = {name: kind for name, kind in OPTIONS.items() if name not in without}
+    known = {name: kind for name, kind in options.items() if name not in without}
+    is_about_jobs = options is OF_JOBS
 
     @wraps(verb)
     def command(*args: Given.args, **given: Given.kwargs) -> Result:
         words: dict[str, Any] = {name: given.pop(name) for name in known}
-        return verb(selector_of(**words, now=clock.now(), needs=needs), *args, **given)
+        return verb(selector_of(**words, now=clock.now(), needs=needs, is_about_jobs=is_about_jobs), *args, **given)
 
     _, *others = inspect.signature(verb, eval_str=True).parameters.values()
-    options = [
+    conditions = [
         inspect.Parameter(
             name,
             inspect.Parameter.KEYWORD_ONLY,
@@ -84,7 +115,7 @@ def selecting(
         )
         for name, kind in known.items()
     ]
-    parameters = [*options, *(each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in others)]
+    parameters = [*conditions, *(each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in others)]
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {each.name: each.annotation for each in parameters}
     return command
@@ -92,7 +123,7 @@ def selecting(
 
 def selector_of(
     *,
-    ids: list[str] | None = None,
+    words: list[str] | None = None,
     jobs: list[str] | None = None,
     manifests: list[str] | None = None,
     states: list[State] | None = None,
@@ -104,11 +135,20 @@ def selector_of(
     every: bool = False,
     now: datetime,
     needs: bool,
+    is_about_jobs: bool = False,
 ) -> Selector:
-    """Return what was written as a selector; raises UsageError if it is wrong or contradicts itself."""
+    """Return what was written as a selector; raises UsageError if it is wrong or contradicts itself.
+
+    ``words`` are full names of jobs, or else ids of runs; if it is about jobs, names of manifests.
+    """
+    names = [word for word in words or () if "/" in word]
+    others = [word for word in words or () if "/" not in word]
+    if is_about_jobs:
+        names += [f"{manifest}/*" for manifest in others]
+        others = []
     selector = Selector(
-        ids=_once(ids),
-        jobs=tuple(checked("--job", _job, job) for job in _once(jobs)),
+        ids=_once(others),
+        jobs=_once([*names, *(checked("--job", _job, job) for job in jobs or ())]),
         manifests=_once(manifests),
         states=_once(states),
         tags=_once(tags),
@@ -117,18 +157,19 @@ def selector_of(
         exit_codes=_once(exit_codes),
         text=None if text is None else checked("--grep", _text, text),
     )
-    refuse_nonsense(selector, every=every, needs=needs)
+    refuse_nonsense(selector, every=every, needs=needs, is_about_jobs=is_about_jobs)
     return selector
 
 
-def refuse_nonsense(selector: Selector, *, every: bool, needs: bool) -> None:
+def refuse_nonsense(selector: Selector, *, every: bool, needs: bool, is_about_jobs: bool = False) -> None:
     """Raise UsageError if a selection contradicts itself, or with ``needs`` is everything without `--all`."""
     if contradiction := selector.contradiction():
         raise UsageError(f"nothing can be selected: {contradiction}")
     if every and not selector.is_everything:
         raise UsageError(f"`--all` and a selection contradict each other: `{selector}`", hint="leave out one of them")
     if needs and selector.is_everything and not every:
-        raise UsageError("name runs, select some, or say `--all`", hint="`queuectl list` shows what is there")
+        things, listed = ("jobs", "jobs") if is_about_jobs else ("runs", "list")
+        raise UsageError(f"name {things}, select some, or say `--all`", hint=f"`queuectl {listed}` shows what is there")
 
 
 def time_of(written: str, *, now: datetime) -> datetime:

@@ -1,12 +1,14 @@
 """What people and other modules read of the queue; nothing here writes."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from queuectl.errors import JobNotFound, RunNotFound
 from queuectl.job import Attempt, Run, State, StoredJob
 from queuectl.records import attempt_of, to_instant
+from queuectl.selector import EVERYTHING, Selector, is_pattern
 from queuectl.store.actions import Actions
 from queuectl.store.declarations import stored_job_of
 from queuectl.store.rows import run_of, to_json
@@ -69,6 +71,31 @@ class Reading(Actions):
         """Return the attempts that have ended, oldest first."""
         return [attempt_of(row) for row in self._dicts("attempts_of", {"run": run.number})]
 
-    def jobs(self) -> list[StoredJob]:
-        """Return the declared jobs with their newest run, by name."""
-        return [stored_job_of(row) for row in self._all("jobs")]
+    def jobs(self, selector: Selector = EVERYTHING) -> list[StoredJob]:
+        """Return the declared jobs that are selected with their newest run, by name.
+
+        What a selector says of state, time and exit code is about that run. Raises JobNotFound and ManifestNotFound.
+        """
+        with self.snapshot():
+            declared = [stored_job_of(row) for row in self._all("jobs")]
+            if selector.is_everything:
+                return declared
+            names = [stored.job.full_name for stored in declared]
+            for name in selector.jobs:
+                if not is_pattern(name) and name not in names:
+                    raise JobNotFound(name, names)
+            wanted = self._jobs(selector)
+            found = [
+                stored
+                for stored in declared
+                if (wanted is None or stored.id in wanted) and selector.describes(stored.job)
+            ]
+            return self._by_newest_run(found, selector) if selector.is_about_runs else found
+
+    def _by_newest_run(self, jobs: Sequence[StoredJob], selector: Selector) -> list[StoredJob]:
+        newest = {stored.latest.number: stored for stored in jobs if stored.latest is not None}
+        about_runs = replace(
+            selector, ids=tuple(f"r{number}" for number in newest), jobs=(), manifests=(), tags=(), text=None
+        )
+        chosen = {number for number, _ in self.choices(about_runs)} if newest else set()
+        return [stored for number, stored in newest.items() if number in chosen]

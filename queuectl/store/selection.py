@@ -7,7 +7,7 @@ from typing import Any, Final
 from queuectl.errors import JobNotFound, ManifestNotFound, RunNotFound
 from queuectl.job import Run, State
 from queuectl.records import to_micros
-from queuectl.selector import EVERYTHING, Selector, is_pattern
+from queuectl.selector import EVERYTHING, Selector, is_pattern, whole_manifest
 from queuectl.store.rows import run_of, to_json
 from queuectl.store.slots import Slots
 
@@ -139,6 +139,8 @@ class Selection(Slots):
             if is_pattern(name)
             else self._all("jobs_named", {"manifest": manifest, "name": job})
         )
+        if not rows and (manifest_of_all := whole_manifest(name)):
+            raise ManifestNotFound(manifest_of_all, (known for (known,) in self._all("known_manifests")))
         if not rows:
             raise JobNotFound(name, (known for (known,) in self._all("known_jobs")))
         return [found for (found,) in rows]

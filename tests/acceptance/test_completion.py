@@ -18,6 +18,8 @@ tags = ["disk"]
 command = "true"
 """
 
+JOBS_KNOWN = ("nightly/backup", "nightly/report")
+
 
 @pytest.fixture
 def offered(queuectl):
@@ -66,18 +68,18 @@ def test_every_command_is_offered(offered, queuectl):
 @pytest.mark.parametrize(
     ("words", "found"),
     [
-        (["trigger", ""], ["nightly/backup", "nightly/report"]),
+        (["trigger", ""], ["nightly", *JOBS_KNOWN]),
         (["trigger", "nightly/backup", "nightly/r"], ["nightly/report"]),
         (["list", "--job", "nightly/b"], ["nightly/backup"]),
         (["list", "--job", "=", "nightly/b"], ["nightly/backup"]),
         (["list", "--manifest", ""], ["nightly"]),
         (["list", "--tag", ""], ["disk"]),
-        (["pause", ""], ["nightly", "nightly/backup", "nightly/report"]),
-        (["show", ""], ["later", "bad", "r2", "r1"]),
+        (["pause", ""], ["nightly", *JOBS_KNOWN]),
+        (["show", ""], ["later", "bad", "r2", "r1", *JOBS_KNOWN]),
         (["logs", "b"], ["bad"]),
-        (["cancel", ""], ["later"]),
-        (["wait", ""], ["later"]),
-        (["dlq", "retry", ""], ["bad"]),
+        (["cancel", ""], ["later", *JOBS_KNOWN]),
+        (["wait", ""], ["later", *JOBS_KNOWN]),
+        (["dlq", "retry", ""], ["bad", *JOBS_KNOWN]),
         (["apply", ""], []),
         (["enqueue", "--id", ""], []),
     ],
@@ -103,7 +105,7 @@ def test_a_name_that_would_mean_something_to_a_shell_is_not_offered(filled, offe
             "UPDATE jobs SET spec = json_set(spec, '$.description', char(27) || '[2J' || char(10) || 'x')"
         )
 
-    assert offered("trigger", "", shell="fish") == ["nightly/report\t\\x1b[2J\\nx"]
+    assert offered("trigger", "nightly/", shell="fish") == ["nightly/report\t\\x1b[2J\\nx"]
 
 
 def test_where_something_is_wrong_nothing_is_said(queuectl, offered):
@@ -124,7 +126,7 @@ def test_tab_completes_in_bash(filled, tmp_path):
     ) as bash:
         bash.type("PS1='ready> '; source <(queuectl completion bash)\n")
         bash.shows("ready> ")
-        bash.type("queuectl trigger ni\tr\t")
+        bash.type("queuectl trigger nightly/r\t")
         bash.shows("queuectl trigger nightly/report")
         bash.type("\x15queuectl dlq ret\tb\t")
         bash.shows("queuectl dlq retry bad")

@@ -52,6 +52,24 @@ def test_two_runs_are_compared_down_to_what_they_wrote(cured):
     assert "`gone`" in cured("runs", "diff", "r1", "gone", code=3).stderr
 
 
+def test_one_run_is_compared_with_the_last_good_one_before_it(cured):
+    cured.manifest(JOB.format(command="exit 7", level="2"))
+    cured("apply", "nightly.toml")
+    cured("trigger", "nightly/import")
+    cured("run", "--drain", code=1)
+    ids = [run["id"] for run in cured.json("list", "nightly/import")][::-1]
+
+    for words in ([ids[1]], ids, ["nightly/import"], ["--manifest", "nightly"]):
+        found = cured.json("runs", "diff", *words)
+        assert (found["a"]["id"], found["b"]["id"]) == tuple(ids), words
+
+    cured("enqueue", "--id", "lonely", "--", "true")
+    assert "it is of no job" in cured("runs", "diff", "lonely", code=64).stderr
+    assert "was completed before" in cured("runs", "diff", ids[0], code=3).stderr
+    assert "no two runs" in cured("runs", "diff", "--state", "dead", code=3).stderr
+    assert "name one run or two" in cured("runs", "diff", code=64).stderr
+
+
 def test_an_export_that_takes_the_place_of_its_manifest_changes_nothing(cured):
     text = cured("export").stdout
 
@@ -66,11 +84,31 @@ def test_an_export_that_takes_the_place_of_its_manifest_changes_nothing(cured):
 def test_runs_are_exported_as_jobs_that_run(cured):
     cured("enqueue", "--id", "Tidy", "--", "echo", 'it\'s "done"')
 
-    (cured.folder / "copy.toml").write_text(cured("export", "Tidy", "r1", "--manifest", "copy").stdout)
+    (cured.folder / "copy.toml").write_text(cured("export", "Tidy", "r1", "--name", "copy").stdout)
     cured("apply", "copy.toml")
     cured("run", "--drain")
 
     assert {("copy/tidy", "completed"), ("copy/import", "completed")} <= set(cured.states())
+
+
+def test_what_is_exported_can_be_selected(cured):
+    cured.manifest(
+        '[jobs.b]\ncommand = "true"\ntags = ["disk"]\n[jobs.c]\ncommand = "false"\nretries = 0\n', name="weekly.toml"
+    )
+    cured("apply", "weekly.toml")
+    cured("run", "--drain", code=1)
+
+    def tables(*words):
+        return [line for line in cured("export", *words).stdout.splitlines() if line.startswith("[jobs.")]
+
+    assert tables("--tag", "disk") == ["[jobs.b]"]
+    assert tables("--job", "*/c") == ["[jobs.c]"]
+    assert tables("weekly/*") == ["[jobs.b]", "[jobs.c]"]
+    assert tables("--manifest", "nightly", "--grep", "GOOD") == ["[jobs.import]"]
+    assert tables("--state", "dead") == ["[jobs.c]"]
+    assert tables("--state", "completed", "--since", "1h") == ["[jobs.import]", "[jobs.b]"]
+    assert "no run is like that" in cured("export", "--exit-code", "99", code=3).stderr
+    assert "no job is declared like that" in cured("export", "--tag", "no", code=3).stderr
 
 
 def test_what_cannot_be_one_manifest_is_refused(cured):
@@ -80,4 +118,4 @@ def test_what_cannot_be_one_manifest_is_refused(cured):
     assert "nightly, weekly" in cured("export", code=64).stderr
     assert "of 2 manifests" in cured("export", "nightly/import", "weekly/b", code=64).stderr
     assert "no manifest `no`" in cured("export", "--manifest", "no", code=3).stderr
-    assert cured("export", "nightly/import", "weekly/b", "--manifest", "both").stdout.count("[jobs.") == 2
+    assert cured("export", "nightly/import", "weekly/b", "--name", "both").stdout.count("[jobs.") == 2

@@ -146,6 +146,89 @@ def test_a_triggered_run_waits_for_the_one_before_it(queuectl, log):
     assert [run["state"] for run in runs_of(queuectl, "often/tick")] == ["completed"] * 2
 
 
+JOBS = """
+version = 1
+manifest = "m"
+[defaults]
+retries = 0
+schedule = "@yearly"
+[jobs.bad]
+command = "false"
+tags = ["disk"]
+[jobs.good]
+command = "true"
+[jobs.never]
+command = "true"
+[jobs.off]
+command = "true"
+enabled = false
+"""
+
+
+@pytest.fixture
+def declared(queuectl):
+    """Jobs of two manifests: one that died, one that was completed, one that never ran, one that is not enabled."""
+    queuectl.manifest(JOBS, "m.toml")
+    queuectl.manifest(
+        'version = 1\nmanifest = "other"\n[jobs.x]\ncommand = "true"\nrun_at = 2030-01-01T00:00:00Z\n', "o.toml"
+    )
+    queuectl("apply", "m.toml", "o.toml")
+    queuectl("trigger", "m/bad", "m/good")
+    queuectl("run", "--drain", code=1)
+    return queuectl
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        (["m"], "m/bad m/good m/never m/off"),
+        (["m/good", "other"], "m/good other/x"),
+        (["--job", "*/[gn]*"], "m/good m/never"),
+        (["--manifest", "other"], "other/x"),
+        (["--state", "dead"], "m/bad"),
+        (["--state", "dead", "--state", "completed", "--since", "1h"], "m/bad m/good"),
+        (["m", "--until", "1h"], ""),
+        (["--exit-code", "0"], "m/good"),
+        (["--exit-code", "1", "--tag", "disk"], "m/bad"),
+        (["--grep", "M/N"], "m/never"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else " ".join(value),
+)
+def test_jobs_are_selected_by_what_they_are_and_how_their_newest_run_ended(declared, words, found):
+    assert [job["job"] for job in declared.json("jobs", *words)] == found.split()
+
+
+def test_jobs_that_are_triggered_as_a_selection_are_counted_and_agreed_to(declared):
+    refused = declared("trigger", "--state", "dead", code=64).stderr
+    shown = declared("trigger", "m", "--dry-run").stdout
+    done = declared("trigger", "--state", "dead", "--yes")
+
+    assert "not done without asking: 1 job to be triggered" in refused
+    assert [line.split()[0] for line in shown.splitlines()] == ["JOB", "m/bad", "m/good", "m/never"]
+    assert (done.stdout, done.stderr) == ("r4\n", "1 job to be triggered\n")
+    assert [run["job"] for run in declared.json("list", "r4")] == ["m/bad"]
+    assert declared("trigger", "m/off").stdout == "r5\n"
+    assert "0 jobs to be triggered" in declared("trigger", "--tag", "no", "--yes").stderr
+    assert "name jobs, select some" in declared("trigger", code=64).stderr
+
+
+def test_a_manifest_is_paused_as_a_whole_and_a_selection_job_by_job(declared):
+    assert declared("pause", "m", "other/x").stderr == "paused: m\npaused: other/x\n"
+    assert declared("resume", "m/*", "other/x").stderr == "resumed: m\nresumed: other/x\n"
+    assert declared("pause", "--manifest", "m").stderr == "paused: m\n"
+    assert declared("resume", "--manifest", "m").stderr == "resumed: m\n"
+    assert declared("pause", "--manifest", "m", "--tag", "disk").stderr == "paused: m/bad\n"
+    assert declared("resume", "*/b*").stderr == "resumed: m/bad\n"
+    assert "no job is like that" in declared("pause", "--tag", "no", code=3).stderr
+    assert "no manifest `mm`" in declared("pause", "mm", code=3).stderr
+
+
+def test_next_tells_why_no_slot_comes(declared):
+    assert "no slot comes: `other/x` has no schedule" in declared("next", "other").stderr
+    assert "`m/off` is not enabled" in declared("next", "m/off").stderr
+    assert {slot["job"] for slot in declared.json("next", "m", "-n", "9")} == {"m/bad", "m/good", "m/never"}
+
+
 def test_what_cannot_work_together_is_refused_with_its_line(queuectl):
     queuectl.manifest(
         'version = 1\nmanifest = "m"\n\n[jobs.a]\ncommand = "true"\nschedule = "61 * * * *"\nrun_at = 2026-12-01\n'

@@ -1,5 +1,6 @@
 """The local pool with real worker processes."""
 
+import contextlib
 import os
 import selectors
 import signal
@@ -144,8 +145,10 @@ def test_closing_the_pool_ends_what_runs(pool, tmp_path):
 def test_a_run_that_no_worker_begins_is_given_back(spool, tmp_path):
     marker = tmp_path / "begun"
     long, waiting = runs(f"touch {marker}; sleep 300", "true")
-    with selectors.DefaultSelector() as selector:
-        pool = LocalPool(1, spool, selector, runner=1, output_limit=1 << 20, begins_within=0.2)
+    with (
+        selectors.DefaultSelector() as selector,
+        contextlib.closing(LocalPool(1, spool, selector, runner=1, output_limit=1 << 20, begins_within=0.2)) as pool,
+    ):
 
         def is_begun():
             if not pool.in_flight:  # at first, or given back since the only worker was not there yet
@@ -157,7 +160,6 @@ def test_a_run_that_no_worker_begins_is_given_back(spool, tmp_path):
         pool.start([waiting])
 
         assert answers(pool, 1) == {2: Released(began=False)}
-        pool.close()
 
 
 def test_a_lost_run_is_not_over_while_a_child_lives_that_closed_its_descriptors(pool, tmp_path):

@@ -8,12 +8,12 @@ from queuectl.cli.options import rate
 from queuectl.cli.selecting import selector_of
 from queuectl.errors import UsageError
 from queuectl.job import State
-from queuectl.selector import EVERYTHING, UNFINISHED, Selector
-from tests.support.factories import NOW
+from queuectl.selector import EVERYTHING, UNFINISHED, Selector, whole_manifest
+from tests.support.factories import NOW, make_job
 
 
 def written(**options):
-    return selector_of(**options, now=NOW, needs=True)
+    return selector_of(**{"now": NOW, "needs": True, **options})
 
 
 def test_conditions_are_taken_as_they_are_written_each_value_once():
@@ -22,6 +22,38 @@ def test_conditions_are_taken_as_they_are_written_each_value_once():
     assert found == Selector(
         jobs=("nightly/*", "a/b"), states=(State.DEAD,), tags=("t",), exit_codes=(3, 4), text="disk"
     )
+
+
+def test_a_word_with_a_slash_is_a_job():
+    assert written(words=["nightly/b", "nightly/*"]) == Selector(jobs=("nightly/b", "nightly/*"))
+    assert written(words=["nightly/b"], states=[State.DEAD]) == Selector(jobs=("nightly/b",), states=(State.DEAD,))
+
+
+def test_where_it_is_about_jobs_a_word_without_a_slash_is_a_manifest():
+    found = written(words=["weekly", "nightly/b"], is_about_jobs=True)
+
+    assert found == Selector(jobs=("nightly/b", "weekly/*"))
+    assert [whole_manifest(job) for job in (*found.jobs, "night*/*", "a/b*")] == [None, "weekly", None, None]
+
+
+@pytest.mark.parametrize(
+    ("conditions", "is_meant"),
+    [
+        ({}, True),
+        ({"tags": ("x", "disk")}, True),
+        ({"tags": ("x",)}, False),
+        ({"text": "BACK"}, True),
+        ({"text": "copy: all"}, True),
+        ({"text": "rsync -A"}, True),
+        ({"text": "\u00c4"}, False),
+        ({"text": "\u00e4"}, True),
+        ({"text": "back", "tags": ("x",)}, False),
+    ],
+)
+def test_a_job_is_described_by_its_tags_name_command_and_description(conditions, is_meant):
+    job = make_job("backup", command=("rsync", "-a"), description="Copy: all of it, \u00e4", tags=("disk",))
+
+    assert Selector(**conditions).describes(job) is is_meant
 
 
 @pytest.mark.parametrize(
@@ -59,11 +91,12 @@ def test_what_cannot_be_meant_is_refused(options, message):
 @pytest.mark.parametrize(
     ("options", "why"),
     [
-        ({"ids": ["r1"], "states": [State.DEAD]}, "named and described"),
+        ({"words": ["r1"], "states": [State.DEAD]}, "named and described"),
         ({"since": "1h", "until": "2h"}, "ends before it begins"),
         ({"since": "1h", "until": "1h"}, "ends before it begins"),
+        ({"words": ["r1", "a/b"]}, "named and described"),
         ({"jobs": ["a/b"], "manifests": ["c"]}, "none of the jobs is of one of the manifests"),
-        ({"every": True, "ids": ["r1"]}, "`--all` and a selection contradict each other: `r1`"),
+        ({"every": True, "words": ["r1"]}, "`--all` and a selection contradict each other: `r1`"),
         ({"every": True, "tags": ["x"]}, "`--all` and a selection contradict each other: `--tag x`"),
     ],
 )
