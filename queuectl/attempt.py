@@ -3,7 +3,6 @@
 Runs in a worker, which does one attempt at a time; uses the standard library only, and never raises.
 """
 
-import os
 import select
 import signal
 import socket
@@ -11,17 +10,17 @@ import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import Final
 
 from queuectl import clock, failpoint, fence, presence
 from queuectl.environment import job_environment
-from queuectl.job import Attempt, Run
-from queuectl.journal import Journal
+from queuectl.journal import Journal, record_line
+from queuectl.order import Order
 from queuectl.outcome import Exited, Lost, Outcome, Released
 from queuectl.output import Sink
 from queuectl.pipes import Pipes
 from queuectl.process import NOT_EXECUTABLE, CannotStart, Interrupt, ProcessTree, is_childless
+from queuectl.records import outcome_to_values
 from queuectl.spool import Spool
 
 _LOOK: Final = int(socket.MSG_PEEK | socket.MSG_DONTWAIT)
@@ -44,23 +43,25 @@ class Workbench:
     pipes: Pipes = field(default_factory=Pipes)
 
 
-def execute(run: Run, bench: Workbench) -> Attempt:
-    """Run the command of ``run`` once and return the attempt as it ended; that is written into the journal before."""
-    spool, journal, line = bench.spool, bench.journal, bench.line
-    started_at, began = clock.now(), time.monotonic()
-    sinks = [Sink(spool.output(run.execution, stream), bench.output_limit) for stream in ("stdout", "stderr")]
+def execute(order: Order, bench: Workbench) -> bytes:
+    """Run a command once and return the line that tells how that ended; it is written into the journal before.
+
+    The process is left in the folder of the command.
+    """
+    journal, line = bench.journal, bench.line
+    started_at, began = clock.micros(), time.monotonic_ns()
+    sinks = [Sink(path, bench.output_limit) for path in bench.spool.outputs(order.execution)]
     lock: int | None = None
     process: ProcessTree | None = None
     outcome: Outcome
     try:
-        lock = journal.begin(run.execution)
+        lock = journal.begin(order.execution)
         failpoint.reach("begin-journalled")
         # Asked only now: whoever settles the run without us, from now on finds that it has begun.
-        if _is_withdrawn(run, spool, line):
+        if _is_withdrawn(order, bench.spool, line):
             outcome = Released(began=False)
         else:
-            environment = _environment(run, spool, bench.environ)
-            process = ProcessTree(run, environment, lock, sinks, bench.pipes, line)
+            process = ProcessTree(order, _environment(order, bench.environ), lock, sinks, bench.pipes, line)
             outcome = process.outcome()
     except CannotStart as error:
         outcome = Exited(error.code, str(error))
@@ -68,28 +69,30 @@ def execute(run: Run, bench: Workbench) -> Attempt:
     except OSError as error:
         outcome = Lost(f"the attempt could not be prepared: {error.strerror}")
     usage = process.usage if process else None
-    attempt = Attempt(
-        number=run.attempts,
-        lease=run.lease or 0,
-        runner=run.runner or 0,
-        started_at=started_at,
-        finished_at=started_at + timedelta(seconds=time.monotonic() - began),
-        outcome=outcome,
-        stdout_bytes=sinks[0].total,
-        stderr_bytes=sinks[1].total,
-        cpu_seconds=usage and usage.ru_utime + usage.ru_stime,
-        max_rss_bytes=usage and usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024),
+    record = record_line(
+        (
+            order.lease,
+            order.number,
+            order.runner,
+            started_at,
+            started_at + (time.monotonic_ns() - began) // 1000,
+            *outcome_to_values(outcome),
+            sinks[0].total,
+            sinks[1].total,
+            usage and usage.ru_utime + usage.ru_stime,
+            usage and usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024),
+        )
     )
     for sink in sinks:
         sink.close()
     failpoint.reach("end-before-journal")
-    journal.end(lock, attempt)
+    journal.end(record)
     failpoint.reach("end-journalled")
-    if lock is not None:
-        os.close(lock)
-        if not (process and process.left_nothing) and not is_childless(line):
-            _end_daemons(journal.path, spool.mark(run.execution), run.spec.grace_period, line)
-    return attempt
+    if lock is not None and not (process and process.left_nothing):
+        journal.let_go()
+        if not is_childless(line):
+            _end_daemons(journal.path, bench.spool.mark(order.execution), order.grace_period, line)
+    return record
 
 
 def _end_daemons(lock: str, mark: str, grace: float, line: socket.socket | None) -> None:
@@ -107,11 +110,10 @@ def _end_daemons(lock: str, mark: str, grace: float, line: socket.socket | None)
     is_childless(line)
 
 
-def _is_withdrawn(run: Run, spool: Spool, line: socket.socket | None) -> bool:
+def _is_withdrawn(order: Order, spool: Spool, line: socket.socket | None) -> bool:
     """Whether nobody waits for this attempt any more: the runner is dead, or believes it went down with a worker."""
     if line is None:
-        return not presence.is_alive(spool, run.runner or 0)
-    withdrawal = f"{Interrupt.WITHDRAW} {run.execution}".encode()
+        return not presence.is_alive(spool, order.runner)
     while True:
         try:
             message = line.recv(256, _LOOK)
@@ -119,16 +121,17 @@ def _is_withdrawn(run: Run, spool: Spool, line: socket.socket | None) -> bool:
             return False
         except ConnectionError:
             return True
-        if not message or message == withdrawal:
+        interrupt, _, execution = message.decode().partition(" ")
+        if not message or (execution == order.execution and interrupt == Interrupt.WITHDRAW):
             return True
-        if message.endswith(b" " + run.execution.encode()):  # an interrupt, for the process tree to hear
+        if execution == order.execution:  # an interrupt, for the process tree to hear
             return False
         line.recv(256)  # for an execution that is over
 
 
-def _environment(run: Run, spool: Spool, environ: Mapping[str, str]) -> dict[str, str]:
+def _environment(order: Order, environ: Mapping[str, str]) -> dict[str, str]:
     try:
-        return job_environment(run, spool, environ)
+        return job_environment(order, environ)
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else error
-        raise CannotStart(NOT_EXECUTABLE, f"cannot read `{run.spec.env_file}`: {why}") from error
+        raise CannotStart(NOT_EXECUTABLE, f"cannot read `{order.env_file}`: {why}") from error

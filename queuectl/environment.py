@@ -9,34 +9,20 @@ import stat
 import sys
 from collections.abc import Mapping
 
-from queuectl import failpoint, fence
-from queuectl.job import Run
-from queuectl.spool import Spool
+from queuectl import failpoint
+from queuectl.order import Order
 
 _LARGEST_FILE = 1 << 20
 _LINE = re.compile(r"(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.ASCII)
 
 
-def job_environment(run: Run, spool: Spool, environ: Mapping[str, str]) -> dict[str, str]:
-    """Return ``environ``, then the env_file's variables, then the job's, then ours.
+def job_environment(order: Order, environ: Mapping[str, str]) -> dict[str, str]:
+    """Return ``environ``, then the env_file's variables, then those of the order: the job's and ours.
 
     Raises what ``read_env_file`` does.
     """
-    spec = run.spec
-    from_file = read_env_file(spec.env_file) if spec.env_file else {}
-    return {
-        **environ,
-        **from_file,
-        **spec.env,
-        "QUEUECTL_DB": spool.database,
-        "QUEUECTL_RUN_ID": run.id,
-        "QUEUECTL_JOB": run.job.partition("/")[2] if run.job else "",
-        "QUEUECTL_MANIFEST": run.manifest or "",
-        "QUEUECTL_ATTEMPT": str(run.attempts),
-        "QUEUECTL_MAX_ATTEMPTS": str(run.max_attempts),
-        "QUEUECTL_SCHEDULED_AT": run.scheduled_at.isoformat(timespec="seconds").replace("+00:00", "Z"),
-        fence.MARK: spool.mark(run.execution),
-    }
+    from_file = read_env_file(order.env_file) if order.env_file else {}
+    return {**environ, **from_file, **order.variables}
 
 
 def own_environment() -> dict[str, str]:

@@ -3,6 +3,7 @@
 The runner knows only ``Workers``. Both kinds call the same ``attempt.execute``; neither stores anything.
 """
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from queue import SimpleQueue
@@ -13,7 +14,8 @@ from queuectl.aftermath import account_of, lost, unfinished
 from queuectl.attempt import Workbench, execute
 from queuectl.environment import own_environment
 from queuectl.job import Attempt, Run
-from queuectl.journal import Journal, read_journals
+from queuectl.journal import Journal, attempt_in, read_journals
+from queuectl.order import order_of
 from queuectl.outcome import Released
 from queuectl.process import Interrupt
 from queuectl.spool import Spool
@@ -143,10 +145,15 @@ class ExecutorWorkers:
 
 
 def _execute(run: Run, spool: Spool, output_limit: int) -> Attempt:
-    """Make one attempt, with a journal of its own."""
+    """Make one attempt, with a journal of its own, wherever the executor has it made."""
+    here = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     journal = Journal(spool.journal(run.runner or 0, run.execution))
     bench = Workbench(spool=spool, journal=journal, output_limit=output_limit, environ=own_environment())
     try:
-        return execute(run, bench)
+        attempt = attempt_in(execute(order_of(run, spool), bench))
+        assert attempt is not None
+        return attempt
     finally:
+        os.fchdir(here)
+        os.close(here)
         bench.pipes.close()

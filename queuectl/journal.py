@@ -4,23 +4,23 @@ A journal is a file of lines: first ``worker PID``, then for every execution its
 record as it has ended. When the file is full, the next one follows. A worker tells its runner the same lines.
 
 The descriptor by which an execution is begun is its run lock: the job inherits it, and who can lock the file knows that
-nothing of its last execution lives. Space for the lines is taken when the file is made, so that a full disk cannot lose
-the end of what has begun.
+nothing of its last execution lives. Where it is proved that a job left nothing, the worker goes on with the lock that
+it has; else it lets go of it, and the next execution has to get it anew. Space for the lines is taken when the file is
+made, so that a full disk cannot lose the end of what has begun.
 """
 
-import contextlib
 import errno
 import fcntl
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from queuectl import failpoint, fence
 from queuectl.job import Attempt
-from queuectl.records import attempt_of, attempt_to_record
+from queuectl.records import ATTEMPT_KEYS, attempt_of
 
 _FLAGS: Final = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
 _SIZE: Final = 1 << 16
@@ -34,10 +34,9 @@ class Journal:
     def __init__(self, name: str) -> None:
         self.file = 0
         """The number of the present file, from 1."""
-        self.last = b""
-        """The line that says how the last execution ended: the worker tells its runner the same."""
         self._name = name
         self._end = _SIZE
+        self._lock: int | None = None
 
     @property
     def path(self) -> str:
@@ -46,25 +45,35 @@ class Journal:
 
     def begin(self, execution: str) -> int:
         """Write down that an execution begins and return its lock, for the job to inherit; raises OSError."""
-        lock = self._lock() if self._end + _LONGEST_LINES < _SIZE else None
-        if lock is None:
-            lock = self._next_file()
+        if self._end + _LONGEST_LINES >= _SIZE:
+            self.let_go()
+        elif self._lock is None:
+            self._lock = self._locked_anew()
+        if self._lock is None:
+            self._lock = self._next_file()
         try:
             failpoint.reach("begin-before-journal")
-            self._write(lock, execution.encode())
+            self._write(execution.encode())
         except OSError:
-            os.close(lock)
+            self.let_go()
             raise
-        return lock
+        return self._lock
 
-    def end(self, lock: int | None, attempt: Attempt) -> None:
+    def end(self, record: bytes) -> None:
         """Write down how the execution ended that was begun last; if that is not possible, it is only told."""
-        self.last = _encode(attempt_to_record(attempt)).encode()
-        if lock is not None:
-            with contextlib.suppress(OSError):
-                self._write(lock, self.last)
+        if self._lock is not None:
+            try:
+                self._write(record)
+            except OSError:
+                self.let_go()  # who finds the lock held would wait for an end that never comes
 
-    def _lock(self) -> int | None:
+    def let_go(self) -> None:
+        """Let go of the lock: something of the last execution may live on, and then still has it."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def _locked_anew(self) -> int | None:
         """Lock the present file anew; None if it is gone, or something of an earlier execution still has it."""
         try:
             descriptor = os.open(self.path, _FLAGS)
@@ -83,19 +92,20 @@ class Journal:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             failpoint.reach("journal-made")
-            os.pwrite(descriptor, bytes(_SIZE), 0)
+            first = hello() + b"\n"
+            os.pwrite(descriptor, first + bytes(_SIZE - len(first)), 0)
         except OSError:
             os.close(descriptor)
             fence.forget(path)
             raise
         self.file += 1
-        self._end = 0
-        self._write(descriptor, hello())
+        self._end = len(first)
         return descriptor
 
-    def _write(self, descriptor: int, line: bytes) -> None:
+    def _write(self, line: bytes) -> None:
+        assert self._lock is not None
         data = line + b"\n"
-        if os.pwrite(descriptor, data, self._end) < len(data):
+        if os.pwrite(self._lock, data, self._end) < len(data):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         self._end += len(data)
 
@@ -128,11 +138,19 @@ def file_line(journal: Journal) -> bytes:
     return f"file {journal.file}".encode()
 
 
+def record_line(values: Sequence[object]) -> bytes:
+    """Return the line that tells how an attempt ended: the values of its record, without the keys, as JSON.
+
+    A worker writes one for each command, and a runner reads it: the keys would double the time of both.
+    """
+    return _encode(values).encode()
+
+
 def attempt_in(line: bytes) -> Attempt | None:
     """Return the attempt that a line tells of; None if only part of it is there."""
     try:
-        return attempt_of(json.loads(line.decode()))
-    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
+        return attempt_of(dict(zip(ATTEMPT_KEYS, json.loads(line), strict=True)))
+    except (ValueError, TypeError, OverflowError, RecursionError):
         return None
 
 
@@ -143,7 +161,7 @@ def is_execution(line: bytes) -> bool:
 
 def is_record(line: bytes) -> bool:
     """Whether a line tells how an attempt ended."""
-    return line.startswith(b"{")
+    return line.startswith(b"[")
 
 
 def number_in(line: bytes, word: str) -> int | None:

@@ -28,6 +28,8 @@ KIND: Final = socket.SOCK_SEQPACKET if sys.platform != "darwin" else socket.SOCK
 _ANSWERS_WITHIN: Final = 5.0  # seconds beyond what an attempt may take to end
 _FILES: Final = 32
 _FILES_EACH: Final = 10  # a socket, and what a ProcessPoolExecutor needs
+# Kept: `recv` would get as much memory each time, and give it back.
+_buffer: Final = memoryview(bytearray(LARGEST_MESSAGE))
 _GENTLE: Final = (Interrupt.CANCEL, Interrupt.RELEASE)
 
 
@@ -81,11 +83,12 @@ class Line:
         """Yield what the worker has said: the names of executions that begin, and records of those that ended."""
         while self.is_open:
             try:
-                message = self._socket.recv(LARGEST_MESSAGE)
+                length = self._socket.recv_into(_buffer)
             except BlockingIOError:
                 return
             except ConnectionError:
-                message = b""
+                length = 0
+            message = bytes(_buffer[:length])
             self.is_open = bool(message)
             self.has_spoken |= self.is_open
             for line in message.split(b"\n") if message else ():

@@ -22,9 +22,9 @@ from queuectl.executors import Answer
 from queuectl.job import Attempt, Run
 from queuectl.journal import attempt_in, is_record, read_journals
 from queuectl.line import KIND, Line, end_forkserver
+from queuectl.order import order_of, pack, unpack
 from queuectl.outcome import Exited, Released
 from queuectl.process import NOT_EXECUTABLE, ORPHAN_GRACE, ORPHAN_PATIENCE, Interrupt
-from queuectl.records import pack_run, unpack_run
 from queuectl.spool import Spool
 from queuectl.worker import LARGEST_MESSAGE
 
@@ -92,8 +92,9 @@ class LocalPool:
         """Send runs to whichever workers are free, in this order."""
         now = time.monotonic()
         for run in runs:
-            self._in_flight[run.execution] = run
-            self._unstarted[run.execution] = now
+            execution = run.execution
+            self._in_flight[execution] = run
+            self._unstarted[execution] = now
         self._backlog += runs
         self._send_backlog()
 
@@ -182,7 +183,7 @@ class LocalPool:
         del self._backlog[:sent]
 
     def _send(self, run: Run) -> None:
-        packed = pack_run(run)
+        packed = pack(order_of(run, self._spool))
         try:
             if len(packed) > LARGEST_MESSAGE:  # the worker would get a part of it, and die of that
                 raise OSError(errno.EMSGSIZE, os.strerror(errno.EMSGSIZE))
@@ -217,9 +218,10 @@ class LocalPool:
                 line.tell(interrupt, run)
 
     def _answered(self, run: Run, attempt: Attempt) -> Answer:
-        self._unstarted.pop(run.execution, None)
-        self._interrupts.pop(run.execution, None)
-        del self._in_flight[run.execution]
+        execution = run.execution
+        self._unstarted.pop(execution, None)
+        self._interrupts.pop(execution, None)
+        del self._in_flight[execution]
         return run, attempt
 
     def _replace(self, line: Line) -> None:
@@ -254,7 +256,8 @@ class LocalPool:
         found: list[Run] = []
         with contextlib.suppress(BlockingIOError):
             while True:
-                found.append(unpack_run(self._taking.recv(LARGEST_MESSAGE)))
+                order = unpack(self._taking.recv(LARGEST_MESSAGE))
+                found.append(self._in_flight[order.execution])
         return found
 
     def _fenced(self) -> list[Answer]:

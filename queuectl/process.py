@@ -1,5 +1,6 @@
 """The process tree of one attempt: started, read, watched, interrupted, and ended to the last process of its group."""
 
+import contextlib
 import ctypes
 import os
 import select
@@ -7,16 +8,15 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from queuectl import failpoint
-from queuectl.job import Run
+from queuectl.order import Order
 from queuectl.outcome import Cancelled, Exited, Lost, Outcome, Released, Signalled, TimedOut
 from queuectl.output import Sink
 from queuectl.pipes import Pipes
-from queuectl.spec import JobSpec
 
 if TYPE_CHECKING:
     from resource import struct_rusage
@@ -33,7 +33,12 @@ ORPHAN_PATIENCE: Final = 0.5
 """The seconds that a job goes on undisturbed after its runner died: most jobs are short."""
 ORPHAN_GRACE: Final = 1.0
 """The seconds that it then has from SIGTERM to SIGKILL, if it may have so many."""
-_DEFAULTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE, signal.SIGQUIT, signal.SIGXFSZ)
+_NO_INPUT: Final = (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)
+# A worker has a session of its own, without a terminal: a group in it does for a job, and costs the system much less.
+_OWN_SESSION: Final[Mapping[str, Any]] = {"setsid": True}
+_OWN_GROUP: Final[Mapping[str, Any]] = {"setpgroup": 0}
+# All of them: of one that is not named the C library asks first what is done about it.
+_SIGNALS: Final = tuple(map(int, signal.valid_signals()))
 
 
 class Interrupt(StrEnum):
@@ -53,30 +58,12 @@ class CannotStart(Exception):
         self.code = code
 
 
-def limited(spec: JobSpec) -> tuple[str, ...]:
-    """Return the program to start and its arguments, behind a shell that sets the limits first if there are any.
-
-    A shell can do that between the fork and the command; we cannot, since nothing of ours runs there.
-    """
-    limits = spec.limits
-    if not limits:
-        return spec.argv
-    settings = {
-        "-v": None if limits.memory is None else limits.memory // 1024,
-        "-t": limits.cpu,
-        "-n": limits.open_files,
-    }
-    steps = [f"ulimit {option} {value}" for option, value in settings.items() if value is not None]
-    nice = () if limits.nice is None else ("nice", "-n", str(limits.nice))
-    return ("/bin/sh", "-c", " && ".join([*steps, 'exec "$@"']), "sh", *nice, *spec.argv)
-
-
 class ProcessTree:
     """The process tree of one attempt."""
 
     def __init__(
         self,
-        run: Run,
+        order: Order,
         environment: Mapping[str, str],
         lock: int,
         sinks: list[Sink],
@@ -86,25 +73,28 @@ class ProcessTree:
         self.usage: struct_rusage | None = None
         self.left_nothing = False
         """Whether it is proved that no process of the attempt lives any more."""
-        self._run = run
+        self._order = order
         self._pipes = pipes
         self._line = line
-        self._grace = run.spec.grace_period
+        self._grace = order.grace_period
         self._ending: Outcome | None = None
         self._kill_at: float | None = None
-        ends = pipes.open()
-        self._streams = dict(zip((reading for reading, _ in ends), sinks, strict=True))
+        (stdout, to_stdout), (stderr, to_stderr) = pipes.open()
+        self._streams = {stdout: sinks[0], stderr: sinks[1]}
         failpoint.reach("command-before-spawn")
-        self._pid = self._spawn(environment, lock, [writing for _, writing in ends])
+        self._pid = self._spawn(environment, lock, to_stdout, to_stderr)
         failpoint.reach("command-spawned")
         self._exit = exit_notice(self._pid)
         self._end_at: float | None = None
         self._overdue: Outcome | None = None  # what it is if it has not ended by then
-        if run.spec.timeout is not None:
-            self._end_at, self._overdue = time.monotonic() + run.spec.timeout, TimedOut(run.spec.timeout)
+        if order.timeout is not None:
+            self._end_at, self._overdue = time.monotonic() + order.timeout, TimedOut(order.timeout)
+        self._has_read = True  # all that was there when the end was noticed
         self._poll = select.poll()
-        for descriptor in (*self._streams, self._exit):
-            self._poll.register(descriptor, select.POLLIN)
+        # The end first: who is told of it, and in the same breath of the pipes, knows what the command left in them.
+        self._poll.register(self._exit, select.POLLIN)
+        self._poll.register(stdout, select.POLLIN)
+        self._poll.register(stderr, select.POLLIN)
         if line is not None:
             self._poll.register(line, select.POLLIN)
 
@@ -121,7 +111,7 @@ class ProcessTree:
         failpoint.reach("command-ended")
         status = self._sweep()
         failpoint.reach("command-swept")
-        if not (self._read_rest() and self.left_nothing):
+        if not (self._has_read or self._read_rest()) or not self.left_nothing:
             self._pipes.close()
         os.close(self._exit)
         if self._ending is not None:
@@ -130,36 +120,32 @@ class ProcessTree:
             return Signalled(os.WTERMSIG(status))
         return Exited(os.waitstatus_to_exitcode(status))
 
-    def _spawn(self, environment: Mapping[str, str], lock: int, streams: Sequence[int]) -> int:
-        argv = limited(self._run.spec)
-        here, folder = os.getcwd(), self._run.spec.cwd or "/"
+    def _spawn(self, environment: Mapping[str, str], lock: int, stdout: int, stderr: int) -> int:
+        argv = self._order.argv
         try:
-            if folder != here:
-                os.chdir(folder)
+            os.chdir(self._order.cwd)
             return os.posix_spawn(
-                _program(argv[0], environment.get("PATH", os.defpath)),
+                _program(argv[0], environment),
                 argv,
                 environment,
-                file_actions=[
-                    (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-                    *((os.POSIX_SPAWN_DUP2, writing, number) for number, writing in enumerate(streams, start=1)),
+                file_actions=(
+                    _NO_INPUT,
+                    (os.POSIX_SPAWN_DUP2, stdout, 1),
+                    (os.POSIX_SPAWN_DUP2, stderr, 2),
                     (os.POSIX_SPAWN_DUP2, lock, _LOCK_DESCRIPTOR),
-                ],
-                setsid=True,
+                ),
                 setsigmask=(),
-                setsigdef=_DEFAULTS,
+                setsigdef=_SIGNALS,
+                **(_OWN_SESSION if self._line is None else _OWN_GROUP),
             )
         except (OSError, ValueError) as error:
             raise self._cannot_start(error) from error
-        finally:
-            if folder != here:
-                os.chdir(here)
 
     def _cannot_start(self, error: OSError | ValueError) -> CannotStart:
-        cwd, program = self._run.spec.cwd, self._run.spec.argv[0][:_LONGEST_NAME]
+        cwd, program = self._order.cwd, self._order.program[:_LONGEST_NAME]
         if isinstance(error, ValueError):  # a NUL that came from an env_file
             return CannotStart(NOT_EXECUTABLE, f"cannot start `{program}`: {error}")
-        if cwd and not os.path.isdir(cwd):
+        if not os.path.isdir(cwd):
             return CannotStart(NOT_EXECUTABLE, f"cannot start in `{cwd}`: no such folder")
         if isinstance(error, FileNotFoundError):
             return CannotStart(_NOT_FOUND, f"cannot start `{program}`: not found")
@@ -169,10 +155,10 @@ class ProcessTree:
         """Wait for something to happen, at most so long, and attend to it; return whether the command ended."""
         ended = False
         for descriptor, _ in self._poll.poll(min(max(seconds, 0), _LONGEST_WAIT) * 1000 + 1):
-            if descriptor in self._streams:
-                self._read(descriptor, chunks=1)
-            elif descriptor == self._exit:
+            if descriptor == self._exit:
                 ended = True
+            elif descriptor in self._streams:
+                self._has_read = self._read(descriptor, chunks=1) and self._has_read
             elif not ended:  # else it is too late for an interrupt, whoever came first: the command has ended by itself
                 self._listen()
         return ended
@@ -190,7 +176,7 @@ class ProcessTree:
             self._orphaned()
             return
         interrupt, _, execution = message.partition(" ")
-        if execution != self._run.execution:  # it ended before this came
+        if execution != self._order.execution:  # it ended before this came
             return
         if interrupt == Interrupt.KILL:
             self._grace = 0
@@ -216,18 +202,17 @@ class ProcessTree:
         self._kill_at = min(self._kill_at or float("inf"), time.monotonic() + self._grace)
 
     def _sweep(self) -> int:
-        """End what is left of the process group and return the wait status of the command.
-
-        As long as the command is not waited for, its number and so the group's cannot be given to another.
-        """
-        self._signal(signal.SIGTERM)
-        self._signal(signal.SIGCONT)
+        """End what is left of the process group and return the wait status of the command."""
         self._poll.unregister(self._exit)
-        _, status, usage = os.wait4(self._pid, 0)
-        self.usage = usage
-        self.left_nothing = is_childless(self._line)
+        _, status, self.usage = os.wait4(self._pid, 0)
+        others = reaped(self._line)
+        self.left_nothing = others is not None
+        self._has_read = self._has_read and others == 0  # else they may have written since
         if self.left_nothing:
             return status
+        # An empty group's number could be another's by now only if all numbers had been given out in this moment.
+        self._signal(signal.SIGTERM)
+        self._signal(signal.SIGCONT)
         if self._kill_at is None:
             self._kill_at = time.monotonic() + self._grace
         while self._lives() and time.monotonic() < self._kill_at + 1.0:
@@ -249,10 +234,8 @@ class ProcessTree:
         return True
 
     def _signal(self, sig: signal.Signals) -> None:
-        try:  # noqa: SIM105 - twice an attempt
+        with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._pid, sig)
-        except (ProcessLookupError, PermissionError):
-            pass
 
     def _read_rest(self) -> bool:
         """Read what is left in the pipes; return whether that was all."""
@@ -277,25 +260,31 @@ def adopt_orphans() -> None:
 
 
 def is_childless(line: socket.socket | None) -> bool:
-    """Reap the children that have ended; whether that proves that no descendant lives.
+    """Reap the children that have ended; whether that proves that no descendant lives."""
+    return reaped(line) is not None
+
+
+def reaped(line: socket.socket | None) -> int | None:
+    """Reap the children that have ended and return how many; None if that does not prove that no descendant lives.
 
     Only a worker, which has a line, adopts orphans and has no children beside those of its attempt.
     """
     if line is None or sys.platform != "linux":
-        return False
+        return None
+    count = 0
     try:
         while os.waitpid(-1, os.WNOHANG)[0]:
-            pass
+            count += 1
     except ChildProcessError:
-        return True
-    return False
+        return count
+    return None
 
 
-def _program(name: str, path: str) -> str:
+def _program(name: str, environment: Mapping[str, str]) -> str:
     """Return the program to start; raises FileNotFoundError."""
     if "/" in name:
         return name
-    for folder in path.split(os.pathsep):
+    for folder in environment.get("PATH", os.defpath).split(os.pathsep):
         found = f"{folder or '.'}/{name}"
         if os.access(found, os.X_OK) and not os.path.isdir(found):
             return found

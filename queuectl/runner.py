@@ -111,7 +111,8 @@ class Runner:
             return now + timedelta(seconds=_TROUBLE_WAIT)
         failpoint.reach("claim-committed")
         self._workers.settled()
-        self._told -= {run.execution for run, _ in self._unsettled}
+        if self._told:
+            self._told -= {run.execution for run, _ in self._unsettled}
         self._unsettled.clear()
         self._workers.start(claimed)
         failpoint.reach("claim-sent")

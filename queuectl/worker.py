@@ -11,10 +11,9 @@ from typing import Final
 from queuectl import failpoint
 from queuectl.attempt import Workbench, execute
 from queuectl.environment import own_environment
-from queuectl.job import Run
 from queuectl.journal import Journal, file_line, hello
+from queuectl.order import Order, unpack
 from queuectl.process import adopt_orphans
-from queuectl.records import unpack_run
 from queuectl.spool import DEATH, Spool, wake_runners
 
 LARGEST_MESSAGE: Final = 1 << 20
@@ -46,6 +45,7 @@ def serve(channel: socket.socket, line: socket.socket, spool: Spool, journal: st
 def _adopt(line: socket.socket) -> None:
     """Make this process a worker; the runner alone decides when it ends."""
     line.setblocking(True)
+    os.setsid()  # no job gets a terminal, or the signals that come from one
     os.chdir("/")  # where the runner was started may be removed meanwhile
     # What came through the forkserver is inheritable; a job that held our line would hide our death.
     for name in os.listdir("/dev/fd"):
@@ -58,27 +58,28 @@ def _adopt(line: socket.socket) -> None:
 
 
 def _serve(channel: socket.socket, line: socket.socket, bench: Workbench) -> None:
+    buffer = memoryview(bytearray(LARGEST_MESSAGE))  # kept: `recv` would get as much memory each time, and give it back
     waiting = select.poll()
     waiting.register(channel, select.POLLIN)
     waiting.register(line, select.POLLIN)
     news = [hello()]
     with contextlib.suppress(ConnectionError):
         while True:
-            run = _take(channel)
-            if run is not None:
+            order = _take(channel, buffer)
+            if order is not None:
                 failpoint.reach("run-taken")
-                news.append(run.execution.encode())
+                news.append(order.execution.encode())
             if news:  # one message: how the last one ended, and what begins now
                 line.send(b"\n".join(news))
-            if run is not None:
+            if order is not None:
                 failpoint.reach("begin-told")
                 file = bench.journal.file
-                execute(run, bench)
+                ended = execute(order, bench)
                 failpoint.reach("end-before-told")
-                ended = bench.journal.last
                 news = [ended] if bench.journal.file == file else [file_line(bench.journal), ended]
                 continue
             news = []
+            os.chdir("/")  # the last job's folder may be removed, or be on a disk that somebody wants to take out
             ready = [descriptor for descriptor, _ in waiting.poll()]
             if line.fileno() in ready:
                 if not line.recv(256):
@@ -86,11 +87,11 @@ def _serve(channel: socket.socket, line: socket.socket, bench: Workbench) -> Non
                 news = [hello()]  # what we are told concerns us no more, but not to answer means to hang
 
 
-def _take(channel: socket.socket) -> Run | None:
+def _take(channel: socket.socket, buffer: memoryview) -> Order | None:
     try:
-        message = channel.recv(LARGEST_MESSAGE)
+        length = channel.recv_into(buffer)
     except BlockingIOError:
         return None
-    if not message:
+    if not length:
         raise ConnectionResetError
-    return unpack_run(message)
+    return unpack(buffer[:length])

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def attempt_line(run: Run, after: Run, attempt: Attempt, *, in_colour: bool) -> str:
     """Return the line for an attempt that ended: when, what became of the run, which, how often, how long, why."""
     took = format_duration(attempt.duration.total_seconds())
-    state = f"{after.state.value:<9}"
+    state = f"{after.state:<9}"
     state = paint(after.state, state) if in_colour else state
     line = f"{stamp(after.updated_at)}  {state}  {run.id}  {visible(run_title(run))}"
     line += f"  attempt {attempt.number}/{run.max_attempts}  {took}"

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from queuectl.journal import Journal, read_journals
+from queuectl.journal import Journal, read_journals, record_line
 from queuectl.outcome import Exited
+from queuectl.records import attempt_to_record
 from tests.support.factories import make_attempt, make_run
 
 _RUNS = [make_run(number=number, lease=10 * number) for number in range(1, 40)]
@@ -20,10 +21,10 @@ def written(tmp_path_factory):
     """What a worker writes that begins one execution more than it ends."""
     journal = Journal(str(tmp_path_factory.mktemp("running") / "1.1"))
     for run in _RUNS:
-        lock = journal.begin(run.execution)
-        journal.end(lock, _ATTEMPTS[run.execution])
-        os.close(lock)
-    os.close(journal.begin("99.990"))
+        journal.begin(run.execution)
+        journal.end(record_line([*attempt_to_record(_ATTEMPTS[run.execution]).values()]))
+    journal.begin("99.990")
+    journal.let_go()
     return Path(journal.path).read_bytes()
 
 
@@ -67,7 +68,17 @@ def test_any_file_can_be_read_as_a_journal(read, data):
 
 @pytest.mark.parametrize(
     "record",
-    [b"{}", b'{"lease":990}', b'{"outcome":"melted"}', b'{"lease":[]}', b"{" * 50_000, b'{"a":' * 20_000],
+    [
+        b"[]",
+        b"[990]",
+        b"[990,1,1,0,0,0,0,0,0,0,0,0,0,0]",
+        b'[990,1,1,0,0,"melted",0,null,null,null,0,0,0,0]',
+        b'[990,1,1,"x",0,"exited",0,null,null,null,0,0,0,0]',
+        b'[990,1,1,1e400,0,"exited",0,null,null,null,0,0,0,0]',
+        b'[[],1,1,0,0,"exited",0,null,null,null,0,0,0,0]',
+        b'[990,1,1,0,0,"exited",0,null,null,null,0,0,0',
+        b"[" * 50_000,
+    ],
 )
 def test_a_record_that_makes_no_sense_is_none(read, record):
     assert read(b"worker 1\n99.990\n" + record + b"\n")["99.990"].attempt is None

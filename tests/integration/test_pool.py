@@ -62,6 +62,43 @@ def test_no_run_waits_behind_a_long_one_while_a_worker_idles(pool):
     assert answers(pool, 3) == {2: Exited(0), 3: Exited(0), 4: Exited(0)}
 
 
+def test_a_job_leads_a_group_of_its_own_and_has_no_terminal(pool, spool):
+    job = (
+        "import os\n"
+        "print(os.getpgrp() == os.getpid(), os.getsid(0) == os.getppid() != os.getpid())\n"
+        "try: os.open('/dev/tty', os.O_RDWR)\n"
+        "except OSError as error: print(error.strerror)\n"
+    )
+    [run] = runs((sys.executable, "-c", job))
+    pool.start([run])
+
+    assert answers(pool, 1) == {1: Exited(0)}
+    assert b"".join(read_output(spool.output(run.execution, "stdout"))) == b"True True\nNo such device or address\n"
+
+
+def test_a_worker_that_waits_is_in_nobodys_folder(pool, tmp_path):
+    marker = tmp_path / "worker"
+    pool.start(runs(f"echo $PPID > {marker}; pwd", cwd=str(tmp_path)))
+    assert answers(pool, 1) == {1: Exited(0)}
+
+    eventually(lambda: Path(f"/proc/{worker_of(marker)}/cwd").readlink() == Path("/"))
+
+
+def test_a_worker_goes_on_with_its_lock_only_where_nothing_was_left(spool, tmp_path):
+    pid = tmp_path / "pid"
+    daemon = f"setsid sh -c 'trap \"\" TERM; echo $$ > {pid}; exec sleep 300'"
+    stubborn = f"{daemon} & until [ -s {pid} ]; do sleep 0.01; done"
+    with (
+        selectors.DefaultSelector() as selector,
+        contextlib.closing(LocalPool(1, spool, selector, runner=1, output_limit=1 << 20, begins_within=60)) as pool,
+    ):
+        pool.start(runs("true", "true", stubborn, "true", grace_period=0.2))
+
+        assert answers(pool, 4) == {number: Exited(0) for number in (1, 2, 3, 4)}
+        assert not Path(f"/proc/{pid.read_text().strip()}").exists()
+        assert len(spool.journals(1)) == 1
+
+
 def test_a_killed_worker_costs_its_own_attempt_only(pool, tmp_path):
     marker = tmp_path / "worker"
     pool.start(runs(f"echo $PPID > {marker}; sleep 300", "sleep 0.3", "true"))

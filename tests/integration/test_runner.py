@@ -1,9 +1,9 @@
 """The runner's round, called one at a time against a real queue."""
 
-import os
 from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -87,6 +87,17 @@ def test_a_round_starts_what_is_due_and_the_next_one_settles_it(store, make_runn
     runner.round()
 
     assert (store.run(run.id).state, listener.lines) == (State.COMPLETED, [(run.id, State.COMPLETED)])
+
+
+def test_an_executor_s_process_stays_in_its_folder(store, make_runner, tmp_path):
+    run = enqueue(store, command="true", cwd=str(tmp_path))
+    runner = make_runner(InlineExecutor())
+    before = Path.cwd()
+
+    runner.round()
+    runner.round()
+
+    assert (store.run(run.id).state, Path.cwd()) == (State.COMPLETED, before)
 
 
 def test_a_job_that_succeeds_on_its_third_attempt_waits_longer_each_time(store, make_runner, clock, tmp_path):
@@ -221,12 +232,12 @@ def test_a_runner_knows_that_it_has_not_yet_rescued_everything(store, make_runne
     die(dead)
     claimed = store.run(run.id)
     journal = Journal(Spool(str(store.path)).journal(claimed.runner, claimed.execution))
-    lock = journal.begin(claimed.execution)  # as a process of the dead runner's job has
+    journal.begin(claimed.execution)  # as a process of the dead runner's job has
     rescuer = make_runner(HeldExecutor())
 
     rescuer.round(rescue=True)
     assert (rescuer.is_rescuing, store.run(run.id).state) == (True, State.PROCESSING)
-    os.close(lock)
+    journal.let_go()
     rescuer.round(rescue=True)
 
     assert (rescuer.is_rescuing, store.run(run.id).state) == (False, State.FAILED)

@@ -17,6 +17,7 @@ from queuectl.cli.progress import attempt_line
 from queuectl.environment import job_environment
 from queuectl.job import Attempt, Run
 from queuectl.lifecycle import settle
+from queuectl.order import order_of
 from queuectl.outcome import Exited, Released
 from queuectl.spool import Spool
 from queuectl.store import Store
@@ -53,7 +54,7 @@ class NaiveRunner:
                     self._settle(run, Released())
 
     def _attempt(self, run: Run) -> Exited:
-        environment = job_environment(run, self._spool, environ)
+        environment = job_environment(order_of(run, self._spool), environ)
         quiet = subprocess.DEVNULL
         done = subprocess.run(run.spec.argv, env=environment, stdout=quiet, stderr=quiet, check=False)
         return Exited(done.returncode)

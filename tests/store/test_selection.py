@@ -77,7 +77,8 @@ def test_pages_follow_each_other_by_number(queue):
     [
         ({"ids": ("dea",)}, RunNotFound, "`dead`"),
         ({"jobs": ("nightly/bakup",)}, JobNotFound, "`nightly/backup`"),
-        ({"jobs": ("daily/*",)}, JobNotFound, "`queuectl jobs`"),
+        ({"jobs": ("daily/*",)}, ManifestNotFound, "`queuectl jobs`"),
+        ({"jobs": ("dai*/*",)}, JobNotFound, "`queuectl jobs`"),
         ({"manifests": ("nightl",)}, ManifestNotFound, "`nightly`"),
     ],
 )
