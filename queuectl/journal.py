@@ -4,9 +4,9 @@ A journal is a file of lines: first ``worker PID``, then for every execution its
 record as it has ended. When the file is full, the next one follows. A worker tells its runner the same lines.
 
 The descriptor by which an execution is begun is its run lock: the job inherits it, and who can lock the file knows that
-nothing of its last execution lives. Where it is proved that a job left nothing, the worker goes on with the lock that
-it has; else it lets go of it, and the next execution has to get it anew. Space for the lines is taken when the file is
-made, so that a full disk cannot lose the end of what has begun.
+nothing of its last execution lives. Where it is proved that a job left nothing, a worker that goes on at once goes on
+with the lock that it has; else it lets go of it, and the next execution has to get it anew. Space for the lines is
+taken when the file is made, so that a full disk cannot lose the end of what has begun.
 """
 
 import errno

@@ -79,6 +79,7 @@ def _serve(channel: socket.socket, line: socket.socket, bench: Workbench) -> Non
                 news = [ended] if bench.journal.file == file else [file_line(bench.journal), ended]
                 continue
             news = []
+            bench.journal.let_go()
             os.chdir("/")  # the last job's folder may be removed, or be on a disk that somebody wants to take out
             ready = [descriptor for descriptor, _ in waiting.poll()]
             if line.fileno() in ready:

@@ -32,6 +32,16 @@ def state_of(pid: int) -> str | None:
     return None if letter in "ZX" else letter
 
 
+def children_of(pid: int) -> list[int]:
+    """Return the living children of a process."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            if parent_of(int(path.name)) == pid and state_of(int(path.name)):
+                found.append(int(path.name))
+    return found
+
+
 def parent_of(pid: int) -> int:
     """Return the parent of a living process."""
     return int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
@@ -101,6 +111,14 @@ class Scene:
             )
         self.queuectl.started.append(process)
         return process
+
+    def kill_with_workers(self, runner: Popen[bytes]) -> None:
+        """Kill a runner with its forkserver and its workers, as the kernel does without memory; their jobs live on."""
+        os.kill(runner.pid, signal.SIGSTOP)  # it would replace them
+        helpers = children_of(runner.pid)
+        for pid in [*(worker for helper in helpers for worker in children_of(helper)), *helpers, runner.pid]:
+            os.kill(pid, signal.SIGKILL)
+        runner.wait()
 
     def ended_unheard(self, id: str) -> Popen[bytes]:
         """Let a run's command end while its runner stands still; return the runner."""

@@ -53,8 +53,7 @@ def test_two_that_rescue_the_same_runner_settle_each_run_once(scene, tmp_path):
     runner = scene.runner("--workers", "4")
     for name in names:
         scene.began(name)
-    os.killpg(runner.pid, 9)
-    runner.wait()
+    scene.kill_with_workers(runner)
     go.touch()
 
     rescuers = [scene.queuectl.start("run", "--workers", "2", "--drain") for _ in range(3)]
@@ -71,8 +70,7 @@ def test_a_process_that_has_the_number_of_a_dead_runner_is_left_alone(scene, tmp
     runner = scene.runner()
     _, job = scene.began("x")
     eventually(once.exists)
-    os.killpg(runner.pid, 9)
-    runner.wait()
+    scene.kill_with_workers(runner)
     bystander = subprocess.Popen(["sleep", "60"], start_new_session=True)
     try:
         scene.record_pid(runner.pid, bystander.pid)

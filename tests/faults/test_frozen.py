@@ -167,8 +167,7 @@ def test_a_frozen_job_of_a_killed_runner_is_ended_before_it_runs_again(scene, tm
     eventually(once.exists)
     scene.freeze(job)
 
-    os.killpg(runner.pid, signal.SIGKILL)
-    runner.wait()
+    scene.kill_with_workers(runner)
     scene.queuectl("run", "--drain")
 
     assert (scene.show("x")[0], scene.outcomes("x"), state_of(job)) == ("completed", ["lost", "exited"], None)
@@ -288,7 +287,8 @@ def test_a_whole_group_that_was_frozen_goes_on_when_it_wakes(scene, gate):
     go.touch()
     eventually(lambda: scene.times("x", "ended"))
 
-    os.killpg(runner.pid, signal.SIGCONT)
+    for pid in group:
+        os.kill(pid, signal.SIGCONT)
 
     scene.becomes("x", "completed")
     assert (scene.outcomes("x"), scene.times("x", "began")) == (["exited"], 1)

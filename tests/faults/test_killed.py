@@ -99,15 +99,14 @@ def test_the_run_of_a_killed_runner_is_rescued_by_another_within_seconds(scene, 
 
 
 @pytest.mark.parametrize("body", ["sleep 300", "trap '' TERM INT HUP; while :; do sleep 1; done"])
-def test_the_jobs_of_a_killed_process_group_are_ended_before_they_run_again(scene, tmp_path, body):
+def test_the_jobs_of_a_runner_that_was_killed_with_its_workers_are_ended_before_they_run_again(scene, tmp_path, body):
     once = tmp_path / "once"
     scene.job("x", f"if [ ! -e {once} ]; then touch {once}; {body}; fi")
     runner = scene.runner()
     _, job = scene.began("x")
     eventually(once.exists)
 
-    os.killpg(runner.pid, signal.SIGKILL)
-    runner.wait()
+    scene.kill_with_workers(runner)
     assert state_of(job)
     scene.queuectl("run", "--drain")
 
