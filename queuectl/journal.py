@@ -25,6 +25,7 @@ from queuectl.records import ATTEMPT_KEYS, attempt_of
 _FLAGS: Final = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
 _SIZE: Final = 1 << 16
 _LONGEST_LINES: Final = 2048  # of one execution; a line that is longer makes the file grow
+_decode: Final = json.JSONDecoder().decode
 _encode: Final = json.JSONEncoder(separators=(",", ":")).encode
 
 
@@ -149,7 +150,7 @@ def record_line(values: Sequence[object]) -> bytes:
 def attempt_in(line: bytes) -> Attempt | None:
     """Return the attempt that a line tells of; None if only part of it is there."""
     try:
-        return attempt_of(dict(zip(ATTEMPT_KEYS, json.loads(line), strict=True)))
+        return attempt_of(dict(zip(ATTEMPT_KEYS, _decode(line.decode()), strict=True)))
     except (ValueError, TypeError, OverflowError, RecursionError):
         return None
 
