@@ -56,6 +56,16 @@ class Change:
         """Whether applying the change writes anything."""
         return self.action is not Action.UNCHANGED
 
+    @property
+    def removes(self) -> bool:
+        """Whether the job is no longer declared."""
+        return self.action is Action.REMOVE
+
+    @property
+    def renames(self) -> bool:
+        """Whether the job gets another name."""
+        return self.action is Action.RENAME
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ManifestPlan:

@@ -28,7 +28,7 @@ from queuectl.spool import DEATH, STOP, Spool
 from queuectl.store import Store
 
 _BEAT: Final = timedelta(seconds=10)
-_LOOK: Final = timedelta(seconds=2)  # for runners that died with all their workers; else those call
+_LOOK: Final = timedelta(seconds=4)  # for runners that died with all their workers; else those call
 _SWEEP: Final = timedelta(hours=1)  # what is older than it is to be kept goes
 _LONGEST_WAIT: Final = 15.0  # so soon at the latest a jump of the wall clock is noticed
 _RESCUE_PAUSE: Final = 0.1

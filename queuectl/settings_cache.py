@@ -1,14 +1,15 @@
 """Settings that were found valid before, kept so that commands start without pydantic.
 
-An entry is named after all that was checked, so it never has to be renewed. Whatever is wrong with the cache, the
-settings are checked again: there is no error.
+An entry has in it all that was checked, so it never has to be renewed, and is named after a checksum of that: a hash
+that nobody can forge takes longer to import than the rest of the cache. Whatever is wrong with the cache, the settings
+are checked again: there is no error.
 """
 
 import json
 import os
+import zlib
 from collections.abc import Mapping
 from contextlib import suppress
-from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,7 +17,7 @@ from queuectl import __version__
 from queuectl.atomic import replace_file
 from queuectl.settings_table import BY_KEY
 
-_FORMAT: Final = 1
+_FORMAT: Final = 2
 """To be counted up when the same text comes to mean something else."""
 
 _MOST_ENTRIES: Final = 64
@@ -27,10 +28,14 @@ class SettingsCache:
 
     def __init__(self, folder: Path | None, source: bytes, variables: Mapping[str, str]) -> None:
         """Name the entry; without a folder nothing is kept."""
-        digest = sha256(f"{__version__} {_FORMAT} {' '.join(BY_KEY)}".encode())
-        for each in (source, *(os.fsencode(f"{name}={value}") for name, value in sorted(variables.items()))):
-            digest.update(b"\n%d " % len(each) + each)
-        self._path = folder and folder / f"settings-{digest.hexdigest()}.json"
+        self._checked = [
+            __version__,
+            _FORMAT,
+            [*BY_KEY],
+            source.decode("latin-1"),
+            sorted(map(list, variables.items())),
+        ]
+        self._path = folder and folder / f"settings-{_checksum(json.dumps(self._checked).encode())}.json"
 
     def read(self) -> dict[str, Any] | None:
         """Return the checked values by their key; None if they are not known."""
@@ -44,10 +49,12 @@ class SettingsCache:
                 if status.st_uid != os.geteuid() or status.st_mode & 0o022:
                     return None
                 seal, _, text = entry.read().partition(b"\n")
-            if seal != _seal(text):
+            if seal.decode() != _checksum(text):
                 return None
-            values: dict[str, Any] = json.loads(text)
+            checked, values = json.loads(text)
         except (OSError, ValueError):
+            return None
+        if checked != self._checked:
             return None
         return {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
 
@@ -55,14 +62,14 @@ class SettingsCache:
         """Keep checked values."""
         if self._path is None:
             return
-        text = json.dumps(values).encode()
+        text = json.dumps([self._checked, values]).encode()
         with suppress(OSError):
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            replace_file(self._path, _seal(text) + b"\n" + text, mode=0o600)
+            replace_file(self._path, _checksum(text).encode() + b"\n" + text, mode=0o600)
             entries = sorted(self._path.parent.glob("settings-*.json"), key=lambda entry: entry.stat().st_mtime)
             for entry in entries[:-_MOST_ENTRIES]:
                 entry.unlink(missing_ok=True)
 
 
-def _seal(text: bytes) -> bytes:
-    return sha256(text).hexdigest().encode()
+def _checksum(text: bytes) -> str:
+    return f"{zlib.crc32(text):08x}"

@@ -4,15 +4,17 @@ import json
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from queuectl.changes import Action, Change, Plan
 from queuectl.job import HELD, Job, NewRun, Recurrence, Run, StoredJob
 from queuectl.lifecycle import refresh, withdraw
 from queuectl.records import to_instant, to_instant_or_none, to_micros, to_micros_or_none
 from queuectl.store.queue import Queue
 from queuectl.store.rows import run_of, spec_from_json, spec_to_json, to_json
 from queuectl.store.values import Apply, Author
+
+if TYPE_CHECKING:
+    from queuectl.changes import Change, Plan
 
 
 class Declarations(Queue):
@@ -28,7 +30,7 @@ class Declarations(Queue):
             name: [stored_job_of(row) for row in self._all("stored_jobs", {"manifest": name})] for name in manifests
         }
 
-    def apply(self, plan: Plan, *, author: Author, now: datetime) -> int | None:
+    def apply(self, plan: "Plan", *, author: Author, now: datetime) -> int | None:
         """Carry a plan out, all or nothing, and return the number of the apply; None if it writes nothing.
 
         The plan must have been made in the same transaction.
@@ -54,7 +56,7 @@ class Declarations(Queue):
                 if manifest.owner != manifest.manifest.path:
                     self._all("own_manifest", {"name": manifest.manifest.name, "path": manifest.manifest.path})
                 # Names are freed before they are taken: a job may be renamed to one that is removed here.
-                for change in sorted(manifest.changes, key=lambda change: change.action is not Action.REMOVE):
+                for change in sorted(manifest.changes, key=lambda change: not change.removes):
                     if change.writes:
                         places[self._apply_change(change, number, now)] = place_of[id(change)]
                 if not manifest.manifest.jobs:
@@ -80,10 +82,10 @@ class Declarations(Queue):
             for row in self._dicts("list_applies", {"limit": -1 if limit is None else limit})
         ]
 
-    def _apply_change(self, change: Change, apply: int, now: datetime) -> int:
+    def _apply_change(self, change: "Change", apply: int, now: datetime) -> int:
         """Carry out one change and return the id of its job."""
         stored = change.stored
-        if change.action is Action.REMOVE:
+        if change.removes:
             assert stored is not None
             job_id = stored.id
             self._all("remove_job", {"id": job_id, "now": to_micros(now)})
@@ -97,7 +99,7 @@ class Declarations(Queue):
             assert stored is not None
             assert stored.latest is not None
             self.change(stored.latest, change.changed_run)
-        if stored is not None and stored.latest is not None and (change.fields or change.action is Action.REMOVE):
+        if stored is not None and stored.latest is not None and (change.fields or change.removes):
             self._change_others(stored, stored.latest, change, now)
         return job_id
 
@@ -107,10 +109,10 @@ class Declarations(Queue):
             return new
         return replace(new, run_at=HELD, scheduled_at=new.run_at)
 
-    def _change_others(self, stored: StoredJob, latest: Run, change: Change, now: datetime) -> None:
+    def _change_others(self, stored: StoredJob, latest: Run, change: "Change", now: datetime) -> None:
         """Do to the runs before the newest one what becomes of that."""
         is_as_before = bool(change.job.recurrence) == bool(stored.job.recurrence)
-        is_wanted = change.action is not Action.REMOVE and change.job.enabled and is_as_before
+        is_wanted = not change.removes and change.job.enabled and is_as_before
         for run in self.unfinished_runs(stored.id):
             if run.number < latest.number:
                 after = refresh(run, change.job.spec, now=now) if is_wanted else withdraw(run, now=now)
@@ -120,9 +122,9 @@ class Declarations(Queue):
         """Return the runs of a job that are not over, oldest first."""
         return [run_of(row) for row in self._all("unfinished_runs", {"job": job})]
 
-    def _put_job(self, change: Change, apply: int, now: datetime) -> int:
+    def _put_job(self, change: "Change", apply: int, now: datetime) -> int:
         job, stored = change.job, change.stored
-        if stored is not None and change.action is Action.RENAME:
+        if stored is not None and change.renames:
             self._all("bury_job", {"manifest": job.manifest, "name": job.name})
             self._all("rename_job", {"id": stored.id, "name": job.name, "now": to_micros(now)})
         [(job_id,)] = self._all(
@@ -173,14 +175,14 @@ def job_of(row: tuple[Any, ...]) -> Job:
     )
 
 
-def _summary(change: Change) -> dict[str, Any]:
+def _summary(change: "Change") -> dict[str, Any]:
     """Return what is kept of a change: enough to tell later who changed what."""
     found: dict[str, Any] = {"action": change.action, "job": change.job.full_name}
-    if change.stored and change.action is Action.RENAME:
+    if change.stored and change.renames:
         found["from"] = change.stored.job.full_name
     if change.fields:
         found["fields"] = {field.key: [field.old, field.new] for field in change.fields}
-    if change.action is Action.REMOVE and change.job.recurrence:
+    if change.removes and change.job.recurrence:
         schedule, timezone = change.job.recurrence.times
         found["fields"] = {"schedule": [schedule, None], "timezone": [timezone, None]}
     return found
