@@ -14,6 +14,7 @@ from queuectl.job import State
 from queuectl.pause import Pause
 from queuectl.spool import Spool
 from queuectl.store import Expectation, Late, Store
+from queuectl.wording import counted
 
 _LONGEST_PAUSE = timedelta(days=400)  # a pause that ended before is none that anybody waits for
 
@@ -120,7 +121,7 @@ def _late(late: Iterable[Late], now: datetime) -> Iterator[Alarm]:
 
 def _dlq(dead: int, thresholds: Thresholds) -> Alarm:
     level, limit = _level(dead, thresholds.warn_dlq, thresholds.max_dlq)
-    runs = f"{dead:,} {'run' if dead == 1 else 'runs'} in the dead letter queue"
+    runs = f"{counted(dead, 'run')} in the dead letter queue"
     return Alarm(level, "dlq", runs + (f", at most {limit:,.0f} allowed" if limit is not None else ""))
 
 
@@ -132,7 +133,7 @@ def _wait(wait: float, thresholds: Thresholds) -> Alarm:
 
 def _runner(alive: int, thresholds: Thresholds) -> Alarm:
     if alive:
-        return Alarm(Level.OK, "runner", f"{alive} {'runner is' if alive == 1 else 'runners are'} alive")
+        return Alarm(Level.OK, "runner", f"{counted(alive, 'runner is', 'runners are')} alive")
     return Alarm(Level.CRITICAL if thresholds.needs_runner else Level.OK, "runner", "no runner is alive")
 
 

@@ -13,6 +13,7 @@ import tomli
 
 from queuectl.errors import QueuectlError
 from queuectl.visible import visible
+from queuectl.wording import counted
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -190,7 +191,7 @@ def _word(part: "Node") -> str:
 def _head(problems: Sequence[Problem]) -> str:
     paths = {problem.path for problem in problems}
     subject = f"`{visible(problems[0].path)}` is" if len(paths) == 1 else f"{len(paths)} files are"
-    return f"{subject} not valid: {len(problems):,} {'problem' if len(problems) == 1 else 'problems'}"
+    return f"{subject} not valid: {counted(len(problems), 'problem')}"
 
 
 def _inert(text: str) -> str:

@@ -16,6 +16,7 @@ from queuectl.durations import LONGEST, format_duration, parse_duration
 from queuectl.errors import did_you_mean
 from queuectl.sizes import format_size, parse_size
 from queuectl.visible import visible
+from queuectl.wording import counted
 
 Word = TypeVar("Word", bound=StrEnum)
 
@@ -233,9 +234,9 @@ def shown(value: object) -> str:
         case str():
             return f"`{visible(value if len(value) <= _SHOWN else value[: _SHOWN - 1] + '…')}`"
         case dict():
-            return f"{len(value)} {'key' if len(value) == 1 else 'keys'}"
+            return counted(len(value), "key")
         case list() | tuple():
-            return f"{len(value)} {'item' if len(value) == 1 else 'items'}"
+            return counted(len(value), "item")
         case None:
             return "null"
         case _:

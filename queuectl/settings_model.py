@@ -19,6 +19,7 @@ from queuectl.settings_table import BY_VARIABLE, PREFIX, SETTINGS, Durability, S
 from queuectl.settings_text import from_text
 from queuectl.sizes import format_size, parse_size
 from queuectl.visible import visible
+from queuectl.wording import counted
 
 _LONGEST_WAIT: Final = 3600.0
 _SMALLEST_OUTPUT: Final = 1 << 10
@@ -31,8 +32,7 @@ class InvalidSettings(InvalidManifest):
     exit_code = 64
 
     def _text(self, *, excerpts: bool) -> str:
-        count = len(self.problems)
-        head = f"the settings are not valid: {count} {'problem' if count == 1 else 'problems'}"
+        head = f"the settings are not valid: {counted(len(self.problems), 'problem')}"
         return "\n".join([head, *self._lines(excerpts=excerpts)])
 
 

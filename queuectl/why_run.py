@@ -28,6 +28,7 @@ from queuectl.why import (
     pause_words,
     shown,
 )
+from queuectl.wording import counted
 
 _MOST_ATTEMPTS: Final = 20
 _SECOND: Final = timedelta(seconds=1)
@@ -172,7 +173,7 @@ def _crowd(runners: Sequence[RunnerLife], at: datetime, now: datetime) -> str:
 
 
 def _workers(runner: RunnerLife, *, is_now: bool) -> str:
-    count = f"{runner.workers} {'worker' if runner.workers == 1 else 'workers'}"
+    count = f"{counted(runner.workers, 'worker')}"
     return f"{min(runner.busy, runner.workers)} of {count} busy" if is_now else count
 
 
@@ -181,16 +182,15 @@ def _ahead(known: RunEvidence) -> str:
     if ahead is None or not (ahead.higher or ahead.earlier):
         return "nothing is claimed before it"
     parts = [
-        f"{_counted(count)} {words}"
+        f"{_capped(count)} {words}"
         for count, words in ((ahead.higher, "of a larger priority"), (ahead.earlier, "of its own that came earlier"))
         if count
     ]
     return f"what is claimed before it: {' and '.join(parts)}"
 
 
-def _counted(count: int) -> str:
-    what = "run" if count == 1 else "runs"
-    return f"more than {MOST_AHEAD:,} {what}" if count > MOST_AHEAD else f"{count:,} {what}"
+def _capped(count: int) -> str:
+    return f"more than {counted(MOST_AHEAD, 'run')}" if count > MOST_AHEAD else counted(count, "run")
 
 
 def _declared(declarations: Sequence[Declaration], run: Run) -> Iterator[Fact]:

@@ -19,6 +19,7 @@ from queuectl.errors import QueuectlError, UsageError
 from queuectl.job import State
 from queuectl.selector import Selector
 from queuectl.store import Author, Choice, Store
+from queuectl.wording import counted
 
 _MOST_NAMED = 5
 
@@ -68,11 +69,6 @@ def carry_out(store: Store, selector: Selector, verb: Verb, act: Act, *, yes: bo
             act(store, choices, by=person(), now=clock.now(), detail=str(selector), tell=tell)
 
 
-def counted(count: int, thing: str = "run") -> str:
-    """Return `1 run`, `1,204 runs`."""
-    return f"{count:,} {thing}{'' if count == 1 else 's'}"
-
-
 def is_confirmed(count: int, done: str, *, thing: str = "run", yes: bool) -> bool:
     """Say how many are meant and ask; False if there is none. Raises UsageError if nobody can be asked."""
     question = f"{counted(count, thing)} to be {done}"
@@ -118,14 +114,15 @@ def _telling(choices: Sequence[Choice]) -> Iterator[Tell]:
         yield report.add
     finally:
         if len(choices) > (known := len(report.done) + len(report.skipped)):
-            note(f"stopped after {known:,} of {counted(len(choices))}")
+            note(f"stopped after {known:,} of {counted(len(choices), 'run')}")
         _tell(report)
 
 
 def _tell(report: Report) -> None:
     for what, count in Counter(effect.what for effect in report.done).items():
-        note(f"{counted(count)} {what}")
+        note(f"{counted(count, 'run')} {what}")
     if report.skipped:
         names = [f"`{effect.id}` {effect.what}" for effect in report.skipped[:_MOST_NAMED]]
-        more = len(report.skipped) - len(names)
-        note(f"{counted(len(report.skipped))} left alone: {', '.join(names)}{f' and {more:,} more' if more else ''}")
+        if len(report.skipped) > len(names):
+            names.append(f"and {len(report.skipped) - len(names):,} more")
+        note(f"{counted(len(report.skipped), 'run')} left alone: {', '.join(names)}")

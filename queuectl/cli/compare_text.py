@@ -7,13 +7,14 @@ from queuectl.cli.output import say, stamp
 from queuectl.crontab_compare import Comparison, Discrepancy, Kind
 from queuectl.durations import format_duration
 from queuectl.rules import shown
+from queuectl.wording import counted
 
 
 def print_comparison(found: Comparison, *, begin: datetime, until: datetime) -> None:
     """Print how many entries are the same, and a line for each exception."""
-    entries = f"{found.entries:,} {'entry' if found.entries == 1 else 'entries'}"
-    jobs = f"{found.jobs:,} {'job' if found.jobs == 1 else 'jobs'}"
-    times = f"{found.times:,} {'time' if found.times == 1 else 'times'}"
+    entries = counted(found.entries, "entry", "entries")
+    jobs = counted(found.jobs, "job")
+    times = counted(found.times, "time")
     span = f"{stamp(begin)} to {stamp(until)}"
     say(f"{span}: {found.same:,} of {entries} with a job of the same times, {times} in all; {jobs}")
     for each in found.discrepancies:
@@ -45,7 +46,7 @@ def comparison_record(found: Comparison, *, begin: datetime, until: datetime) ->
 
 
 def _sentence(each: Discrepancy) -> str:
-    times = f"{each.count:,} {'time' if each.count == 1 else 'times'}"
+    times = counted(each.count, "time")
     first = ", ".join(map(stamp, each.first)) + (", …" if each.count > len(each.first) else "")
     match each.kind:
         case Kind.WITHOUT_JOB:

@@ -8,14 +8,15 @@ from queuectl.durations import format_duration
 from queuectl.forecast import Forecast, ForetoldRun, JobForecast
 from queuectl.job import State
 from queuectl.visible import visible
+from queuectl.wording import counted
 
 _MOST_NAMED: Final = 8
 
 
 def print_forecast(forecast: Forecast, *, percent: int) -> None:
     """Print the time line as far as it goes, a line for each job, and what stands out."""
-    many = f"{forecast.runs:,} {'run' if forecast.runs == 1 else 'runs'}"
-    workers = f"{forecast.workers} {'worker' if forecast.workers == 1 else 'workers'}"
+    many = counted(forecast.runs, "run")
+    workers = counted(forecast.workers, "worker")
     say(f"{stamp(forecast.begin)} to {stamp(forecast.until)}, {workers}: {many}, busy {forecast.busy:.0%} of the time")
     if not forecast.jobs:
         return
@@ -86,7 +87,7 @@ def _remarks(forecast: Forecast) -> Iterator[str]:
     if worst := forecast.worst:
         named = [name if count == 1 else f"{name} x{count:,}" for name, count in worst.jobs.items()]
         more = f" and {len(named) - _MOST_NAMED:,} other jobs" if len(named) > _MOST_NAMED else ""
-        wanted = f"{worst.runs:,} {'run wants' if worst.runs == 1 else 'runs want'} a worker"
+        wanted = counted(worst.runs, "run wants", "runs want") + " a worker"
         yield f"worst minute  {worst.at:%Y-%m-%dT%H:%MZ}: {wanted}: {', '.join(named[:_MOST_NAMED])}{more}"
     left = {state: forecast.count(state) for state in (State.PROCESSING, State.PENDING, State.FAILED)}
     if any(left.values()):

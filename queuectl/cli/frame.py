@@ -12,6 +12,7 @@ from rich.text import Text
 from queuectl.cli.output import STYLES, ago, stamp
 from queuectl.durations import format_duration
 from queuectl.visible import visible
+from queuectl.wording import counted
 
 _WIDE: Final = 60
 _LONGEST_ID: Final = 20
@@ -69,9 +70,9 @@ def _runners(scene: Scene) -> Text:
         text = Text("no runner is alive", style="bold yellow")
     else:
         workers = sum(runner["workers"] for runner in alive)
-        text = Text(f"{_counted(len(alive), 'runner')}, {_counted(workers, 'worker')}")
+        text = Text(f"{counted(len(alive), 'runner')}, {counted(workers, 'worker')}")
     if dead := len(record["runners"]) - len(alive):
-        text.append(f", {_counted(dead, 'dead runner')}", style="red")
+        text.append(f", {counted(dead, 'dead runner')}", style="red")
     if scene.rate is not None:
         text.append(f", {scene.rate:.0f} runs a minute")
     return text
@@ -182,7 +183,3 @@ def _dead(run: Record, now: datetime) -> _Row:
 
 def _when(at: datetime, now: datetime) -> str:
     return "due" if at <= now else ago(at, now)
-
-
-def _counted(count: int, word: str) -> str:
-    return f"{count} {word}{'' if count == 1 else 's'}"

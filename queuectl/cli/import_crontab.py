@@ -13,6 +13,7 @@ from queuectl.cli.options import checked
 from queuectl.cli.output import note
 from queuectl.errors import QueuectlError, UsageError
 from queuectl.visible import visible
+from queuectl.wording import counted
 
 if TYPE_CHECKING:
     from queuectl.crontab import Crontab
@@ -57,7 +58,7 @@ def import_crontab(
         sys.stdout.write(text)
     else:
         _write(output, text)
-    note(f"{len(jobs):,} {'job' if len(jobs) == 1 else 'jobs'}, times in {zone}{f' ({found})' if found else ''}")
+    note(f"{counted(len(jobs), 'job')}, times in {zone}{f' ({found})' if found else ''}")
 
 
 def read_crontab(file: str, *, system: bool) -> "Crontab":

@@ -10,6 +10,7 @@ from queuectl import clock
 from queuectl.cli.output import note, print_json, print_table, say
 from queuectl.cli.session import Db, Json, open_store, read_settings, store_of
 from queuectl.spec import DEFAULT_SHELL
+from queuectl.wording import counted
 
 
 def register(app: typer.Typer) -> None:
@@ -53,7 +54,7 @@ def restore(
     if done.set_aside:
         note(f"the queue before it is now `{done.set_aside}`")
     if done.interrupted:
-        note(f"{done.interrupted} {'run' if done.interrupted == 1 else 'runs'} had been under way: interrupted")
+        note(f"{counted(done.interrupted, 'run')} had been under way: interrupted")
 
 
 def doctor(db: Db = None, json: Json = False) -> None:

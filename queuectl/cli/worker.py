@@ -33,6 +33,7 @@ from queuectl.settings import Settings
 from queuectl.store import Runner, Store
 from queuectl.views import runner_records
 from queuectl.visible import visible
+from queuectl.wording import counted
 
 _LOOK: Final = 0.05
 _SILENT: Final = 30.0
@@ -206,9 +207,8 @@ class StillRunning(NotInTime):
 
     def __init__(self, records: Sequence[Mapping[str, Any]], seconds: float) -> None:
         now = clock.now()
-        counted = f"{len(records)} {'runner' if len(records) == 1 else 'runners'}"
         super().__init__(
-            f"not stopped within {format_duration(seconds)}: {counted}"
+            f"not stopped within {format_duration(seconds)}: {counted(len(records), 'runner')}"
             + "".join(f"\n  runner {record['id']} {_occupation(record, now)}" for record in records),
             hint="they were asked, and stop when their attempts have ended, at the latest after their `drain_timeout`",
         )

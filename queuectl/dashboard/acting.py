@@ -14,7 +14,7 @@ from queuectl import actions, clock
 from queuectl.author import person
 from queuectl.dashboard.session import shown
 from queuectl.dashboard.widgets import sentence
-from queuectl.dashboard.words import counted, duration, quoted
+from queuectl.dashboard.words import duration, quoted
 from queuectl.errors import QueuectlError
 from queuectl.job import Run, State
 from queuectl.pause import Pause
@@ -22,6 +22,7 @@ from queuectl.records import to_micros
 from queuectl.rules import text
 from queuectl.store import Author
 from queuectl.store.archive import Archive
+from queuectl.wording import counted
 
 _LONGEST_REASON: Final = 200
 _TOLD_FOR: Final = timedelta(seconds=15)

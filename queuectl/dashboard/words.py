@@ -60,8 +60,3 @@ def duration(seconds: float | None) -> str:
 def exact(instant: datetime | None) -> str:
     """Return an instant to the second, in UTC; a dash for none."""
     return f"{instant:%Y-%m-%d %H:%M:%S} UTC" if instant else NONE
-
-
-def counted(count: int, one: str, many: str | None = None) -> str:
-    """Return a number with its noun: `1 run`, `1,446 runs`."""
-    return f"{count:,} {one if count == 1 else many or one + 's'}"

@@ -9,7 +9,7 @@ from statistics import median
 from typing import Final
 
 from queuectl import presence
-from queuectl.dashboard.words import counted, quoted
+from queuectl.dashboard.words import quoted
 from queuectl.durations import ago, format_duration
 from queuectl.job import HELD, Run, State
 from queuectl.pause import Pause
@@ -18,6 +18,7 @@ from queuectl.spool import Spool
 from queuectl.store import Runner
 from queuectl.store.archive import Archive, Result
 from queuectl.views import run_title
+from queuectl.wording import counted
 
 MOST_DUE: Final = 10_000
 """Due runs are counted up to here."""

@@ -4,10 +4,11 @@ import streamlit as st
 
 from queuectl.dashboard import widgets
 from queuectl.dashboard.reads.applies import apply_list, diff_lines, one_apply
-from queuectl.dashboard.words import NONE, counted, exact, quoted, shortened
+from queuectl.dashboard.words import NONE, exact, quoted, shortened
 from queuectl.durations import ago
 from queuectl.store import Author
 from queuectl.visible import visible
+from queuectl.wording import counted
 
 _COLUMNS = ("When", "By", "Commit", "Created", "Changed", "Removed")
 _MOST_LINES = 400

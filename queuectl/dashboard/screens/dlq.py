@@ -4,9 +4,10 @@ import streamlit as st
 
 from queuectl.dashboard import widgets
 from queuectl.dashboard.reads.dead import MOST, Dead, dead, last_words
-from queuectl.dashboard.words import counted, exact, quoted, shortened
+from queuectl.dashboard.words import exact, quoted, shortened
 from queuectl.durations import ago
 from queuectl.store.archive import DeadGroup
+from queuectl.wording import counted
 
 _CARDS = 20
 

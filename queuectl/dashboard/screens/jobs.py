@@ -7,9 +7,10 @@ import streamlit as st
 from queuectl.dashboard import charts, widgets
 from queuectl.dashboard.reads.jobs import JobLine, OneJob, job_list, one_job
 from queuectl.dashboard.session import shown
-from queuectl.dashboard.words import NONE, SIGNS, counted, duration, quoted, shortened
+from queuectl.dashboard.words import NONE, SIGNS, duration, quoted, shortened
 from queuectl.durations import ago
 from queuectl.visible import visible
+from queuectl.wording import counted
 
 _COLUMNS = ("Lately", "Success", "As a rule", "Last run", "Next slot", "Schedule", "Standing")
 

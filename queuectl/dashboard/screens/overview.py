@@ -5,10 +5,11 @@ import streamlit as st
 from queuectl.dashboard import charts, widgets
 from queuectl.dashboard.reads.overview import MOST_DUE, Overview, Remark, Weight, overview
 from queuectl.dashboard.reads.trends import SPANS, Step, trend
-from queuectl.dashboard.words import NONE, counted, duration, exact, quoted, shortened
+from queuectl.dashboard.words import NONE, duration, exact, quoted, shortened
 from queuectl.durations import ago
 from queuectl.job import State
 from queuectl.views import run_title
+from queuectl.wording import counted
 
 _ALERTS = {Weight.FAULT: st.error, Weight.WARNING: st.warning, Weight.NOTE: st.info}
 _ICONS = {Weight.FAULT: ":material/error:", Weight.WARNING: ":material/warning:", Weight.NOTE: ":material/info:"}

@@ -4,10 +4,11 @@ import streamlit as st
 
 from queuectl.dashboard import widgets
 from queuectl.dashboard.reads.runs import TIMES, Chosen, RunList, choices, run_list, took
-from queuectl.dashboard.words import counted, duration, shortened
+from queuectl.dashboard.words import duration, shortened
 from queuectl.durations import ago
 from queuectl.job import State
 from queuectl.views import run_title
+from queuectl.wording import counted
 
 _FILTERS = ("state", "job", "tag", "time", "text")
 _COLUMNS = ("State", "Job or command", "Attempts", "Took", "Changed", "Reason")

@@ -5,8 +5,9 @@ import streamlit as st
 from queuectl.dashboard import charts, widgets
 from queuectl.dashboard.reads.schedule import Day, Planned, day
 from queuectl.dashboard.session import shown
-from queuectl.dashboard.words import NONE, SIGNS, counted, exact, quoted, shortened
+from queuectl.dashboard.words import NONE, SIGNS, exact, quoted, shortened
 from queuectl.durations import ago
+from queuectl.wording import counted
 
 _MOST_ROWS = 40
 _COLUMNS = ("Next slot", "In", "Schedule", "Zone", "In 24 h", "Last run", "Overlap", "Catch-up", "Standing")
