@@ -31,7 +31,8 @@ def dashboard(
         if error.name is None or error.name.startswith("queuectl"):
             raise
         raise QueuectlError(
-            f"the dashboard is not installed: there is no `{error.name}`", hint="`pip install 'queuectl[dashboard]'`"
+            f"the dashboard is not installed: there is no `{error.name}`",
+            hint="`pip install '.[dashboard]'` in a clone of queuectl",
         ) from None
     from queuectl.dashboard.session import Shown
 

@@ -263,4 +263,4 @@ def test_without_streamlit_the_command_says_what_to_install(queuectl, tmp_path):
 
     told = queuectl("dashboard", code=1, PYTHONPATH=str(tmp_path))
 
-    assert "pip install 'queuectl[dashboard]'" in told.stderr
+    assert "pip install '.[dashboard]'" in told.stderr
