@@ -45,6 +45,11 @@ class Selector:
         return self == EVERYTHING
 
     @property
+    def names_jobs_only(self) -> bool:
+        """Whether jobs are named, perhaps by patterns, and there is no other condition."""
+        return bool(self.jobs) and self == Selector(jobs=self.jobs)
+
+    @property
     def is_about_runs(self) -> bool:
         """Whether there is a condition that no job meets by itself, but its newest run does or does not."""
         return bool(self.states or self.since or self.until or self.exit_codes)

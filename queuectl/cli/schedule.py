@@ -94,7 +94,7 @@ def trigger(selector: Selector, yes: Yes = False, dry_run: DryRun = False, db: D
     Of jobs that are selected and not named, those that are not enabled are left out. If a run of a job is not over, the
     new one waits for it, unless the job lets its runs overlap.
     """
-    is_named = selector == Selector(jobs=selector.jobs) and not any(map(is_pattern, selector.jobs))
+    is_named = selector.names_jobs_only and not any(map(is_pattern, selector.jobs))
     with open_store(db) as store:
         jobs = [stored for stored in store.jobs(selector) if is_named or stored.job.enabled]
         if dry_run:
@@ -161,7 +161,7 @@ def _scopes(store: Store, selector: Selector) -> list[str]:
     if not jobs:
         raise NotFound(f"no job is like that: `{selector}`", hint="`queuectl jobs` shows the jobs")
     whole: set[str] = set()
-    if selector == Selector(jobs=selector.jobs):
+    if selector.names_jobs_only:
         whole = {manifest for each in selector.jobs if (manifest := whole_manifest(each))}
     elif selector == Selector(manifests=selector.manifests):
         whole = set(selector.manifests)

@@ -208,6 +208,8 @@ def test_jobs_that_are_triggered_as_a_selection_are_counted_and_agreed_to(declar
     assert (done.stdout, done.stderr) == ("r4\n", "1 job to be triggered\n")
     assert [run["job"] for run in declared.json("list", "r4")] == ["m/bad"]
     assert declared("trigger", "m/off").stdout == "r5\n"
+    everything = declared("trigger", "--all", "--yes")
+    assert (everything.stdout, everything.stderr.splitlines()[0]) == ("r6\nr7\nr8\nr9\n", "4 jobs to be triggered")
     assert "0 jobs to be triggered" in declared("trigger", "--tag", "no", "--yes").stderr
     assert "name jobs, select some" in declared("trigger", code=64).stderr
 
