@@ -71,14 +71,14 @@ def _read(pid: int, folder: str) -> Process | None:
         if marked != folder:
             return None
         command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-        state, parent, _, session = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[:4]
+        state, parent, group = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[:3]
     except (OSError, ValueError):  # it has ended, or is not ours
         return None
     if state in "ZX":
         return None
     execution = environ.get("QUEUECTL_EXECUTION")
     if execution:
-        kind = "job" if int(session) == pid and "job.sh" in command else "other"
+        kind = "job" if int(group) == pid and "job.sh" in command else "other"
     elif "multiprocessing.forkserver" in command:
         kind = "forked"
     else:
