@@ -85,6 +85,7 @@ class MainLoop:
         self._signals: list[int] = []
         self._is_asked_to_stop = False
         self._outdated_by: DatabaseTooNew | None = None
+        self._data_version: int | None = None
         self._heeded = 0
         self._release_at: float | None = None
         self._hooks_until: float | None = None
@@ -138,7 +139,9 @@ class MainLoop:
     def _newer_schema(self) -> DatabaseTooNew | None:
         """Return why this program should work on the queue no more: another one has migrated it."""
         try:
-            self._store.schema_version()
+            if (seen := self._store.data_version()) != self._data_version:  # else nobody has done anything
+                self._store.schema_version()
+                self._data_version = seen
         except DatabaseTooNew as error:
             return error
         except (DatabaseBusy, DatabaseUnavailable):  # the next round says so

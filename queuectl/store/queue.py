@@ -54,12 +54,16 @@ class Queue(Hooks):
         """Take up to ``limit`` due runs: by priority (larger first), then time, then number."""
         if limit <= 0:
             return []
+        at = to_micros(now)
         with self.transaction():
-            rows = self._all("claim_due", {"limit": limit, "runner": runner, "now": to_micros(now)})
-            if rows:  # else nothing is written, and an idle runner costs no fsync
-                self._all("next_lease")
-        # RETURNING promises no order: priority is the last column, then run_at, then number.
-        return [run_of(row) for row in sorted(rows, key=lambda row: (-row[18], row[6], row[0]))]
+            due = self.next_due()  # what a runner that waits finds out for less
+            if due is None or due > now:
+                return []
+            numbers = [number for (number,) in self._all("due_runs", {"limit": limit, "now": at})]
+            rows = self._all("claim_runs", {"numbers": to_json(numbers), "runner": runner, "now": at})
+            self._all("next_lease")
+        claimed = {row[0]: run_of(row) for row in rows}  # RETURNING promises no order
+        return [claimed[number] for number in numbers]
 
     def next_due(self) -> datetime | None:
         """Return when the earliest waiting run may be claimed, past or future; None if none waits."""

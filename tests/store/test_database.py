@@ -250,7 +250,8 @@ def test_a_backup_never_overwrites(path, tmp_path):
 
 
 HOT = {
-    "claim_due": ("runs_waiting", "INTEGER PRIMARY KEY"),
+    "due_runs": ("runs_waiting",),
+    "claim_runs": ("INTEGER PRIMARY KEY",),
     "next_due": ("runs_waiting",),
     "settle_run": ("INTEGER PRIMARY KEY",),
     "stops": ("runs_processing",),

@@ -17,22 +17,24 @@ RETURNING number;
 UPDATE leases
    SET latest = latest + 1;
 
--- name: claim_due
+-- name: due_runs
 -- The due runs with the largest priority, then the earliest time, then the smallest number. Naming the
 -- priorities that occur lets runs_waiting be searched once for each, past all the runs that are not due yet.
 WITH RECURSIVE {priorities}
+SELECT number
+  FROM runs
+ WHERE state IN ('pending', 'failed')
+   AND priority IN (SELECT priority FROM priorities)
+   AND run_at <= :now
+ ORDER BY priority DESC, run_at, number
+ LIMIT :limit;
+
+-- name: claim_runs
+-- The runs that due_runs has found, in the same transaction.
 UPDATE runs
    SET state = 'processing', attempts = attempts + 1, runner = :runner,
        lease = (SELECT latest + 1 FROM leases), started_at = :now, updated_at = :now, reason = NULL
- WHERE number IN (
-         SELECT number
-           FROM runs
-          WHERE state IN ('pending', 'failed')
-            AND priority IN (SELECT priority FROM priorities)
-            AND run_at <= :now
-          ORDER BY priority DESC, run_at, number
-          LIMIT :limit
-       )
+ WHERE number IN (SELECT value FROM json_each(:numbers))
 RETURNING {run};
 
 -- name: next_due
