@@ -156,8 +156,8 @@ def attempt_in(line: bytes) -> Attempt | None:
 
 
 def is_execution(line: bytes) -> bool:
-    """Whether a line names an execution that begins."""
-    return line[:1].isdigit()
+    """Whether a line names an execution that begins, and whole: where a machine stopped there may be a hole in it."""
+    return line.replace(b".", b"", 1).isdigit()
 
 
 def is_record(line: bytes) -> bool:

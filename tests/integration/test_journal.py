@@ -56,6 +56,14 @@ def test_a_hole_in_a_journal_hides_attempts_and_swaps_none(written, read, begin,
         assert entry.attempt is None or entry.attempt == _ATTEMPTS[execution]
 
 
+@pytest.mark.parametrize("hole", range(1, 8))
+def test_a_hole_in_a_name_makes_no_other(read, hole):
+    name = b"100.990"
+    holed = name[: hole - 1] + b"\0" + name[hole:]
+
+    assert read(b"worker 1\n" + holed + b'\n[990,1,1,0,0,"exited",0,null,null,null,0,0,null,null]\n') == {}
+
+
 @given(begin=st.integers(0, 12_000), rubbish=st.binary(max_size=400))
 def test_a_damaged_journal_is_read_as_far_as_it_can_be(written, read, begin, rubbish):
     read(written[:begin] + rubbish + written[begin + len(rubbish) :])
