@@ -201,7 +201,7 @@ def trigger(store: Store, jobs: Sequence[str], *, by: Author, now: datetime) -> 
     A run whose job has one that is not over waits for that, unless the job lets its runs overlap.
     """
     with store.transaction():
-        declared = [store.job(job) for job in dict.fromkeys(jobs)]
+        declared = store.jobs_named([*dict.fromkeys(jobs)])
         runs = [store.run(store.trigger(job, now=now, by=by)) for job in declared]
     wake_runners(Spool(str(store.path)))
     return runs

@@ -19,7 +19,7 @@ from queuectl.order import Order
 from queuectl.outcome import Exited, Lost, Outcome, Released
 from queuectl.output import Sink
 from queuectl.pipes import Pipes
-from queuectl.process import NOT_EXECUTABLE, CannotStart, Interrupt, ProcessTree, is_childless
+from queuectl.process import NOT_EXECUTABLE, CannotStart, Interrupt, ProcessTree, heard, is_childless
 from queuectl.records import outcome_to_values
 from queuectl.spool import Spool
 
@@ -121,7 +121,7 @@ def _is_withdrawn(order: Order, spool: Spool, line: socket.socket | None) -> boo
             return False
         except ConnectionError:
             return True
-        interrupt, _, execution = message.decode().partition(" ")
+        interrupt, execution = heard(message)
         if not message or (execution == order.execution and interrupt == Interrupt.WITHDRAW):
             return True
         if execution == order.execution:  # an interrupt, for the process tree to hear

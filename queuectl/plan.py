@@ -69,7 +69,7 @@ def _changes(manifest: Manifest, stored: Sequence[StoredJob], now: datetime, *, 
 
 def _with_slot(change: Change, first_slot: Callable[[Job, datetime], datetime | None], now: datetime) -> Change:
     """Return the change with the slot that it makes the next one: a new schedule never fires the past."""
-    if change.action is Action.REMOVE or not change.writes:
+    if change.removes or not change.writes:
         return change
     if _slots_of(change.job) == (_slots_of(change.stored.job) if change.stored else None):
         return change

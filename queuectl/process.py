@@ -50,6 +50,12 @@ class Interrupt(StrEnum):
     WITHDRAW = "withdraw"  # do not begin it: the runner has given it up
 
 
+def heard(message: bytes) -> tuple[str, str]:
+    """Return the interrupt that a runner's message tells, and the execution that it is for."""
+    interrupt, _, execution = message.decode().partition(" ")
+    return interrupt, execution
+
+
 class CannotStart(Exception):
     """The command never started; ``code`` is the exit code that a shell would give."""
 
@@ -170,12 +176,12 @@ class ProcessTree:
 
     def _listen(self) -> None:
         assert self._line is not None
-        message = self._line.recv(256).decode()
+        message = self._line.recv(256)
         if not message:
             self._poll.unregister(self._line)
             self._orphaned()
             return
-        interrupt, _, execution = message.partition(" ")
+        interrupt, execution = heard(message)
         if execution != self._order.execution:  # it ended before this came
             return
         if interrupt == Interrupt.KILL:

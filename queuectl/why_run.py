@@ -173,7 +173,7 @@ def _crowd(runners: Sequence[RunnerLife], at: datetime, now: datetime) -> str:
 
 
 def _workers(runner: RunnerLife, *, is_now: bool) -> str:
-    count = f"{counted(runner.workers, 'worker')}"
+    count = counted(runner.workers, "worker")
     return f"{min(runner.busy, runner.workers)} of {count} busy" if is_now else count
 
 

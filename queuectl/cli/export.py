@@ -7,7 +7,7 @@ import typer
 
 from queuectl.cli.options import checked
 from queuectl.cli.output import say
-from queuectl.cli.selecting import OF_JOBS, OPTIONS, selecting
+from queuectl.cli.selecting import OF_JOBS, OPTIONS, none_like, selecting
 from queuectl.cli.session import Db, open_store, read_settings
 from queuectl.errors import NotFound, UsageError
 from queuectl.export import Exported, manifest_text
@@ -61,7 +61,7 @@ def _exported(store: Store, selector: Selector) -> list[Exported]:
             exported = _run_as_job(run, found)
             found[exported.job.name] = exported
         if not found:
-            raise NotFound(f"no run is like that: `{selector}`", hint="`queuectl list` shows the runs")
+            raise none_like(selector)
         return list(found.values())
     jobs = [Exported(job=stored.job) for stored in store.jobs(selector)]
     if not jobs:

@@ -7,7 +7,7 @@ import typer
 from queuectl import clock
 from queuectl.cli.listing import print_jobs, print_runs
 from queuectl.cli.output import ago, print_json, print_table, say, stamp
-from queuectl.cli.selecting import OF_JOBS, All, selecting
+from queuectl.cli.selecting import OF_JOBS, All, none_like, selecting
 from queuectl.cli.session import Db, Json, Limit, open_archive, open_store
 from queuectl.errors import NotFound, UsageError
 from queuectl.job import Run, State
@@ -110,7 +110,7 @@ def _newest(store: Store, selector: Selector) -> Run:
         raise UsageError("name one run, or select the newest of some", hint="`queuectl list` shows the runs")
     runs = store.runs(selector, limit=1)
     if not runs:
-        raise NotFound(f"no run is like that: `{selector}`", hint="`queuectl list` shows the runs")
+        raise none_like(selector)
     return runs[0]
 
 

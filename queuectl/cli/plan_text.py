@@ -83,7 +83,7 @@ def _manifest_lines(plan: ManifestPlan) -> Iterator[str]:
     positions = Positions(plan.manifest.source) if any(change.fields for change in changes) else None
     for change in changes:
         name = change.job.name
-        if change.action is Action.RENAME and change.stored:
+        if change.renames and change.stored:
             name = f"{change.stored.job.name} → {name}"
         yield paint(
             change.action, f"  {_SIGNS[change.action]} {change.action}  {name:<{width}}  {change.note}".rstrip()
@@ -115,7 +115,7 @@ def _change_record(change: Change) -> dict[str, Any]:
     return {
         "action": change.action,
         "job": change.job.full_name,
-        "from": change.stored.job.full_name if change.stored and change.action is Action.RENAME else None,
+        "from": change.stored.job.full_name if change.stored and change.renames else None,
         "fields": [{"key": field.key, "old": field.old, "new": field.new} for field in change.fields],
         "next_slot": change.next_slot,
         "note": change.note,

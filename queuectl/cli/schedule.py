@@ -4,7 +4,7 @@ import heapq
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import islice, takewhile
-from typing import Annotated
+from typing import Annotated, Final
 from zoneinfo import ZoneInfo
 
 import typer
@@ -15,15 +15,15 @@ from queuectl.cli.bulk import DryRun, Yes, is_confirmed
 from queuectl.cli.listing import print_jobs
 from queuectl.cli.options import checked
 from queuectl.cli.output import note, print_json, print_table, say, stamp
-from queuectl.cli.selecting import ABOUT_RUNS, OF_JOBS, selecting
+from queuectl.cli.selecting import ABOUT_RUNS, OF_JOBS, none_like, selecting
 from queuectl.cli.session import Db, Json, open_store, read_settings, store_of
-from queuectl.errors import NotFound, UsageError
+from queuectl.errors import UsageError
 from queuectl.job import StoredJob
 from queuectl.pause import Pause
 from queuectl.selector import Selector, is_pattern, whole_manifest
 from queuectl.store import Store
 
-_NAMED = 5
+_NAMED: Final = 5
 
 Slot = tuple[datetime, str, str]
 """An instant, its zone and the full name of the job."""
@@ -159,7 +159,7 @@ def _scopes(store: Store, selector: Selector) -> list[str]:
         return [""]
     jobs = store.jobs(selector)
     if not jobs:
-        raise NotFound(f"no job is like that: `{selector}`", hint="`queuectl jobs` shows the jobs")
+        raise none_like(selector, is_about_jobs=True)
     whole: set[str] = set()
     if selector.names_jobs_only:
         whole = {manifest for each in selector.jobs if (manifest := whole_manifest(each))}

@@ -10,7 +10,7 @@ import typer
 
 from queuectl import clock, rules
 from queuectl.cli.options import checked
-from queuectl.errors import UsageError
+from queuectl.errors import NotFound, UsageError
 from queuectl.job import State
 from queuectl.selector import Selector
 
@@ -170,6 +170,12 @@ def refuse_nonsense(selector: Selector, *, every: bool, needs: bool, is_about_jo
     if needs and selector.is_everything and not every:
         things, listed = ("jobs", "jobs") if is_about_jobs else ("runs", "list")
         raise UsageError(f"name {things}, select some, or say `--all`", hint=f"`queuectl {listed}` shows what is there")
+
+
+def none_like(selector: Selector, *, is_about_jobs: bool = False) -> NotFound:
+    """Return the error that nothing is like a selection."""
+    thing, listed = ("job", "jobs") if is_about_jobs else ("run", "list")
+    return NotFound(f"no {thing} is like that: `{selector}`", hint=f"`queuectl {listed}` shows the {thing}s")
 
 
 def time_of(written: str, *, now: datetime) -> datetime:

@@ -33,10 +33,13 @@ class Reading(Actions):
 
     def job(self, full_name: str) -> StoredJob:
         """Return a declared job with its newest run; raises JobNotFound, which names similar ones."""
+        return self.jobs_named([full_name])[0]
+
+    def jobs_named(self, full_names: Sequence[str]) -> list[StoredJob]:
+        """Return declared jobs as ``job`` does, in this order; all of them are read at once."""
         declared = {stored.job.full_name: stored for stored in self.jobs()}
-        if full_name not in declared:
-            raise JobNotFound(full_name, list(declared))
-        return declared[full_name]
+        _refuse_undeclared(full_names, list(declared))
+        return [declared[name] for name in full_names]
 
     def processing_runs(self, runner: int) -> list[Run]:
         """Return what a runner has claimed and not settled."""
@@ -80,10 +83,8 @@ class Reading(Actions):
             declared = [stored_job_of(row) for row in self._all("jobs")]
             if selector.is_everything:
                 return declared
-            names = [stored.job.full_name for stored in declared]
-            for name in selector.jobs:
-                if not is_pattern(name) and name not in names:
-                    raise JobNotFound(name, names)
+            named = [name for name in selector.jobs if not is_pattern(name)]
+            _refuse_undeclared(named, [stored.job.full_name for stored in declared])
             wanted = self._jobs(selector)
             found = [
                 stored
@@ -99,3 +100,9 @@ class Reading(Actions):
         )
         chosen = {number for number, _ in self.choices(about_runs)} if newest else set()
         return [stored for number, stored in newest.items() if number in chosen]
+
+
+def _refuse_undeclared(names: Iterable[str], declared: Sequence[str]) -> None:
+    for name in names:
+        if name not in declared:
+            raise JobNotFound(name, declared)
