@@ -10,20 +10,16 @@ import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
 
 from queuectl import clock, failpoint, fence, presence
 from queuectl.environment import job_environment
 from queuectl.journal import Journal, record_line
 from queuectl.order import Order
 from queuectl.outcome import Exited, Lost, Outcome, Released
-from queuectl.output import Sink
+from queuectl.output import Outputs
 from queuectl.pipes import Pipes
 from queuectl.process import NOT_EXECUTABLE, CannotStart, Interrupt, ProcessTree, heard, is_childless
-from queuectl.records import outcome_to_values
 from queuectl.spool import Spool
-
-_LOOK: Final = int(socket.MSG_PEEK | socket.MSG_DONTWAIT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +46,7 @@ def execute(order: Order, bench: Workbench) -> bytes:
     """
     journal, line = bench.journal, bench.line
     started_at, began = clock.micros(), time.monotonic_ns()
-    sinks = [Sink(path, bench.output_limit) for path in bench.spool.outputs(order.execution)]
+    outputs = Outputs(bench.spool, order.execution, bench.output_limit)
     lock: int | None = None
     process: ProcessTree | None = None
     outcome: Outcome
@@ -61,30 +57,27 @@ def execute(order: Order, bench: Workbench) -> bytes:
         if _is_withdrawn(order, bench.spool, line):
             outcome = Released(began=False)
         else:
-            process = ProcessTree(order, _environment(order, bench.environ), lock, sinks, bench.pipes, line)
+            process = ProcessTree(order, _environment(order, bench.environ), lock, outputs, bench.pipes, line)
             outcome = process.outcome()
     except CannotStart as error:
         outcome = Exited(error.code, str(error))
-        sinks[1].write(f"queuectl: {error}\n".encode(errors="backslashreplace"))
+        outputs.write("stderr", f"queuectl: {error}\n".encode(errors="backslashreplace"))
     except OSError as error:
         outcome = Lost(f"the attempt could not be prepared: {error.strerror}")
     usage = process.usage if process else None
     record = record_line(
-        (
-            order.lease,
-            order.number,
-            order.runner,
-            started_at,
-            started_at + (time.monotonic_ns() - began) // 1000,
-            *outcome_to_values(outcome),
-            sinks[0].total,
-            sinks[1].total,
-            usage and usage.ru_utime + usage.ru_stime,
-            usage and usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024),
-        )
+        order.lease,
+        order.number,
+        order.runner,
+        started_at,
+        started_at + (time.monotonic_ns() - began) // 1000,
+        outcome,
+        outputs.total("stdout"),
+        outputs.total("stderr"),
+        usage and round((usage.ru_utime + usage.ru_stime) * 1_000_000),
+        usage and usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024),
     )
-    for sink in sinks:
-        sink.close()
+    outputs.close()
     failpoint.reach("end-before-journal")
     journal.end(record)
     failpoint.reach("end-journalled")
@@ -114,11 +107,9 @@ def _is_withdrawn(order: Order, spool: Spool, line: socket.socket | None) -> boo
     """Whether nobody waits for this attempt any more: the runner is dead, or believes it went down with a worker."""
     if line is None:
         return not presence.is_alive(spool, order.runner)
-    while True:
+    while select.select((line,), (), (), 0)[0]:
         try:
-            message = line.recv(256, _LOOK)
-        except BlockingIOError:
-            return False
+            message = line.recv(256, socket.MSG_PEEK)
         except ConnectionError:
             return True
         interrupt, execution = heard(message)
@@ -127,6 +118,7 @@ def _is_withdrawn(order: Order, spool: Spool, line: socket.socket | None) -> boo
         if execution == order.execution:  # an interrupt, for the process tree to hear
             return False
         line.recv(256)  # for an execution that is over
+    return False
 
 
 def _environment(order: Order, environ: Mapping[str, str]) -> dict[str, str]:

@@ -8,6 +8,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from queuectl.spool import Spool
+
 _HEADER = 8
 _LAST = 4096
 _LAST_LINES = 1 << 16
@@ -107,6 +109,32 @@ def read_end(path: str, size: int) -> tuple[int, bytes]:
     if total <= round_size and wanted < size:
         data = _read_at(path, max(head_size - size + wanted, 0), size - wanted) + data
     return max(head_size + total - len(data), 0), data
+
+
+class Outputs:
+    """Both streams of one execution as they are written; most jobs write nothing, and nothing is made for them."""
+
+    def __init__(self, spool: Spool, execution: str, limit: int) -> None:
+        self._spool = spool
+        self._execution = execution
+        self._limit = limit
+        self._sinks: dict[str, Sink] = {}
+
+    def write(self, stream: str, data: bytes) -> None:
+        """Take what the job wrote to ``stream``."""
+        sink = self._sinks.get(stream)
+        if sink is None:
+            sink = self._sinks[stream] = Sink(self._spool.output(self._execution, stream), self._limit)
+        sink.write(data)
+
+    def total(self, stream: str) -> int:
+        """Return how many bytes came, kept or not."""
+        return self._sinks[stream].total if stream in self._sinks else 0
+
+    def close(self) -> None:
+        """Close the files."""
+        for sink in self._sinks.values():
+            sink.close()
 
 
 class Follower:

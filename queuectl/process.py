@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from queuectl import failpoint
 from queuectl.order import Order
 from queuectl.outcome import Cancelled, Exited, Lost, Outcome, Released, Signalled, TimedOut
-from queuectl.output import Sink
+from queuectl.output import Outputs
 from queuectl.pipes import Pipes
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class ProcessTree:
         order: Order,
         environment: Mapping[str, str],
         lock: int,
-        sinks: list[Sink],
+        outputs: Outputs,
         pipes: Pipes,
         line: socket.socket | None,
     ) -> None:
@@ -86,7 +86,8 @@ class ProcessTree:
         self._ending: Outcome | None = None
         self._kill_at: float | None = None
         (stdout, to_stdout), (stderr, to_stderr) = pipes.open()
-        self._streams = {stdout: sinks[0], stderr: sinks[1]}
+        self._streams = {stdout: "stdout", stderr: "stderr"}
+        self._outputs = outputs
         failpoint.reach("command-before-spawn")
         self._pid = self._spawn(environment, lock, to_stdout, to_stderr)
         failpoint.reach("command-spawned")
@@ -96,13 +97,7 @@ class ProcessTree:
         if order.timeout is not None:
             self._end_at, self._overdue = time.monotonic() + order.timeout, TimedOut(order.timeout)
         self._has_read = True  # all that was there when the end was noticed
-        self._poll = select.poll()
-        # The end first: who is told of it, and in the same breath of the pipes, knows what the command left in them.
-        self._poll.register(self._exit, select.POLLIN)
-        self._poll.register(stdout, select.POLLIN)
-        self._poll.register(stderr, select.POLLIN)
-        if line is not None:
-            self._poll.register(line, select.POLLIN)
+        self._poll = pipes.waiting(self._exit, None if line is None else line.fileno())
 
     def outcome(self) -> Outcome:
         """Wait until the command has ended, end what it left behind, and return how it ended."""
@@ -178,7 +173,7 @@ class ProcessTree:
         assert self._line is not None
         message = self._line.recv(256)
         if not message:
-            self._poll.unregister(self._line)
+            self._pipes.wait_no_more(self._line.fileno())
             self._orphaned()
             return
         interrupt, execution = heard(message)
@@ -209,13 +204,13 @@ class ProcessTree:
 
     def _sweep(self) -> int:
         """End what is left of the process group and return the wait status of the command."""
-        self._poll.unregister(self._exit)
         _, status, self.usage = os.wait4(self._pid, 0)
         others = reaped(self._line)
         self.left_nothing = others is not None
         self._has_read = self._has_read and others == 0  # else they may have written since
         if self.left_nothing:
             return status
+        self._pipes.wait_no_more(self._exit)
         # An empty group's number could be another's by now only if all numbers had been given out in this moment.
         self._signal(signal.SIGTERM)
         self._signal(signal.SIGCONT)
@@ -253,7 +248,7 @@ class ProcessTree:
         """Read so many chunks, at most, of what the job wrote; return whether that was all there was."""
         for _ in range(chunks):
             data = os.read(descriptor, _CHUNK)
-            self._streams[descriptor].write(data)
+            self._outputs.write(self._streams[descriptor], data)
             if len(data) < _CHUNK:
                 return True
         return False

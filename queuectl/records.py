@@ -3,7 +3,7 @@
 Instants are microseconds since 1970 in UTC.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any, Final
@@ -94,36 +94,42 @@ def outcome_to_values(outcome: Outcome) -> OutcomeValues:
 
 def attempt_of(record: Mapping[str, Any]) -> Attempt:
     """Return the attempt that ``attempt_to_record`` wrote down."""
+    return attempt_of_values([record[key] for key in ATTEMPT_KEYS])
+
+
+def attempt_of_values(values: Sequence[Any]) -> Attempt:
+    """Return the attempt of a record without its keys; raises ValueError if it is none."""
+    lease, number, runner, started_at, finished_at, *outcome, stdout_bytes, stderr_bytes, cpu, max_rss = values
     return revived(
         Attempt,
         {
-            "number": record["number"],
-            "lease": record["lease"],
-            "runner": record["runner"],
-            "started_at": to_instant(record["started_at"]),
-            "finished_at": to_instant(record["finished_at"]),
-            "outcome": _outcome_of(record),
-            "stdout_bytes": record["stdout_bytes"],
-            "stderr_bytes": record["stderr_bytes"],
-            "cpu_seconds": record["cpu_seconds"],
-            "max_rss_bytes": record["max_rss_bytes"],
+            "number": number,
+            "lease": lease,
+            "runner": runner,
+            "started_at": to_instant(started_at),
+            "finished_at": to_instant(finished_at),
+            "outcome": _outcome_of(*outcome),
+            "stdout_bytes": stdout_bytes,
+            "stderr_bytes": stderr_bytes,
+            "cpu_seconds": cpu,
+            "max_rss_bytes": max_rss,
         },
     )
 
 
-def _outcome_of(record: Mapping[str, Any]) -> Outcome:
-    match record["outcome"]:
+@lru_cache(maxsize=256)  # most attempts end like others
+def _outcome_of(kind: str, code: int, signal: int, timeout: float, detail: str) -> Outcome:
+    match kind:
         case "exited":
-            return Exited(record["exit_code"], record["detail"])
+            return Exited(code, detail)
         case "signalled":
-            return Signalled(record["signal"])
+            return Signalled(signal)
         case "timed out":
-            return TimedOut(record["timeout"])
+            return TimedOut(timeout)
         case "cancelled":
             return Cancelled()
         case "lost":
-            return Lost(record["detail"])
+            return Lost(detail)
         case "released":
-            return Released(began=record["detail"] != _NOT_BEGUN)
-        case kind:
-            raise ValueError(f"no outcome is called {kind}")
+            return Released(began=detail != _NOT_BEGUN)
+    raise ValueError(f"no outcome is called {kind}")

@@ -7,13 +7,30 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from queuectl.journal import Journal, read_journals, record_line
-from queuectl.outcome import Exited
-from queuectl.records import attempt_to_record
+from queuectl.frozen import changed
+from queuectl.journal import Journal, attempt_in, read_journals, record_line
+from queuectl.outcome import Cancelled, Exited, Lost, Released, Signalled, TimedOut
+from queuectl.records import to_micros
 from tests.support.factories import make_attempt, make_run
 
 _RUNS = [make_run(number=number, lease=10 * number) for number in range(1, 40)]
 _ATTEMPTS = {run.execution: make_attempt(run, Exited(run.number % 3)) for run in _RUNS}
+
+
+def line_of(attempt):
+    cpu = attempt.cpu_seconds
+    return record_line(
+        attempt.lease,
+        attempt.number,
+        attempt.runner,
+        to_micros(attempt.started_at),
+        to_micros(attempt.finished_at),
+        attempt.outcome,
+        attempt.stdout_bytes,
+        attempt.stderr_bytes,
+        None if cpu is None else round(cpu * 1_000_000),
+        attempt.max_rss_bytes,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +39,7 @@ def written(tmp_path_factory):
     journal = Journal(str(tmp_path_factory.mktemp("running") / "1.1"))
     for run in _RUNS:
         journal.begin(run.execution)
-        journal.end(record_line([*attempt_to_record(_ATTEMPTS[run.execution]).values()]))
+        journal.end(line_of(_ATTEMPTS[run.execution]))
     journal.begin("99.990")
     journal.let_go()
     return Path(journal.path).read_bytes()
@@ -46,6 +63,29 @@ def test_a_journal_says_what_began_and_how_it_ended(written, read):
     assert {execution: entry.attempt for execution, entry in found.items()} == _ATTEMPTS | {"99.990": None}
     assert [execution for execution, entry in found.items() if entry.is_last] == ["99.990"]
     assert {entry.worker for entry in found.values()} == {os.getpid()}
+
+
+@pytest.mark.parametrize(
+    "outcome",
+    [
+        Exited(0),
+        Exited(127, 'cannot start `x"\n\\`: not found'),
+        Signalled(9),
+        TimedOut(1.5),
+        Cancelled(),
+        Lost("its worker\nwas killed"),
+        Released(),
+        Released(began=False),
+    ],
+)
+@pytest.mark.parametrize("usage", [{}, {"cpu_seconds": 0.000755, "max_rss_bytes": 1 << 20}])
+def test_a_line_tells_of_an_attempt_what_there_is_to_tell(outcome, usage):
+    attempt = changed(make_attempt(_RUNS[0], outcome), stdout_bytes=3, **usage)
+
+    line = line_of(attempt)
+
+    assert b"\n" not in line
+    assert attempt_in(line) == attempt
 
 
 @given(begin=st.integers(0, 12_000), length=st.integers(0, 12_000))
