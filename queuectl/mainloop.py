@@ -27,8 +27,8 @@ from queuectl.runner import Reporter, Runner, Tally
 from queuectl.spool import DEATH, STOP, Spool
 from queuectl.store import Store
 
-_BEAT: Final = timedelta(seconds=10)
 _LOOK: Final = timedelta(seconds=4)  # for runners that died with all their workers; else those call
+_BEAT: Final = 3 * _LOOK  # together with a look: to wake up is what costs
 _SWEEP: Final = timedelta(hours=1)  # what is older than it is to be kept goes
 _LONGEST_WAIT: Final = 15.0  # so soon at the latest a jump of the wall clock is noticed
 _RESCUE_PAUSE: Final = 0.1
@@ -112,7 +112,7 @@ class MainLoop:
                 self._sweep(due, runner)
                 if runner.is_idle() and (runner.is_stopping or self._is_over(runner, until)):
                     break
-                selector.select(self._patience(next_due, runner, pool))
+                selector.select(self._patience(next_due, runner, pool, clockwork))
                 if pause := runner.gathering():
                     time.sleep(pause)  # noqa: TID251 - answers that come meanwhile share one commit
             # Only here: a runner that ends by an exception has not stopped in the sense that nothing is left to rescue.
@@ -174,7 +174,7 @@ class MainLoop:
             stack.enter_context(self._listening(presence))
             pool = LocalPool(self._size, spool, selector, runner=runner_id, output_limit=self._output_limit)
             stack.callback(pool.close)
-            clockwork = Clockwork(presence.ring)
+            clockwork = Clockwork()
             stack.callback(clockwork.close)
             clockwork.every(_BEAT, "beat")
             clockwork.every(_LOOK, "look")
@@ -246,9 +246,9 @@ class MainLoop:
             self._hooks_until = time.monotonic() + _HOOK_PATIENCE
         return time.monotonic() < self._hooks_until
 
-    def _patience(self, next_due: datetime | None, runner: Runner, pool: LocalPool) -> float:
+    def _patience(self, next_due: datetime | None, runner: Runner, pool: LocalPool, clockwork: Clockwork) -> float:
         """Return for how many seconds to wait if nothing happens."""
-        waits = [_RESCUE_PAUSE if runner.is_rescuing else _LONGEST_WAIT]
+        waits = [_RESCUE_PAUSE if runner.is_rescuing else _LONGEST_WAIT, clockwork.patience()]
         if next_due is not None:
             waits.append((next_due - clock.now()).total_seconds())
         if self._release_at is not None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from queuectl import fence
-from queuectl.spool import NEWS, STOP, Spool, ring
+from queuectl.spool import STOP, Spool, ring
 
 _BOOT_ID: Final = "/proc/sys/kernel/random/boot_id"
 
@@ -34,11 +34,6 @@ class Presence:
     def fileno(self) -> int:
         """Return the descriptor that becomes readable when somebody rings."""
         return self._bell
-
-    def ring(self) -> None:
-        """Wake this runner; safe in any thread."""
-        with contextlib.suppress(BlockingIOError):
-            os.write(self._bell, NEWS)
 
     def silence(self) -> bytes:
         """Take note of all rings so far; return what they were for."""

@@ -22,7 +22,7 @@ from queuectl.store.rows import run_of, spec_to_json, to_json
 from queuectl.store.values import Author, Runner, Settlement
 
 LONGEST_BEAT: Final = timedelta(seconds=30)
-"""Beats of a runner that are further apart than this are recorded as a silence: three of them are missing."""
+"""Beats of a runner that are further apart than this are recorded as a silence: two of them are missing."""
 
 _BATCH: Final = 100  # runs in one statement: more of them gain nothing, and are one text in memory
 
