@@ -112,7 +112,7 @@ class MainLoop:
                 self._sweep(due, runner)
                 if runner.is_idle() and (runner.is_stopping or self._is_over(runner, until)):
                     break
-                selector.select(self._patience(next_due, runner, pool, clockwork))
+                _wait(selector, self._patience(next_due, runner, pool, clockwork))
                 if pause := runner.gathering():
                     time.sleep(pause)  # noqa: TID251 - answers that come meanwhile share one commit
             # Only here: a runner that ends by an exception has not stopped in the sense that nothing is left to rescue.
@@ -258,6 +258,15 @@ class MainLoop:
         others = (self._sweeper.patience(), pool.patience(), self._audience.refresh_seconds)
         waits += [wait for wait in others if wait is not None]
         return max(min(waits), 0)
+
+
+def _wait(selector: selectors.BaseSelector, seconds: float) -> None:
+    """Wait for something to happen, at most so long; a selector alone would wait for up to a millisecond more."""
+    milliseconds = int(seconds * 1000)
+    if seconds > 0 and not milliseconds:
+        time.sleep(seconds)  # noqa: TID251 - too short to miss anything
+    else:
+        selector.select(max(milliseconds - 0.5, 0) / 1000)  # it takes the next whole one
 
 
 def _refuse_few_files(workers: int) -> None:
