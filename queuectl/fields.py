@@ -15,6 +15,7 @@ from pydantic import AfterValidator, ConfigDict, Field, PlainValidator, Strict
 from typing_extensions import TypedDict
 
 from queuectl import hook_rules, rules
+from queuectl.frozen import changed
 from queuectl.hook import Hook
 from queuectl.instants import time_zone
 from queuectl.job import Catchup, Overlap
@@ -143,7 +144,7 @@ def to_spec(values: Mapping[str, Any], *, folder: Path | str) -> JobSpec:
 
     ``folder`` is absolute: relative paths start there, and it is the ``cwd`` of a job that names none.
     """
-    given: dict[str, Any] = _SHARED | {key: values[key] for key in values if key in _SPEC_ONLY}
+    given = {key: value for key, value in values.items() if key in _SPEC_ONLY}
     given["cwd"] = absolute(values.get("cwd", "."), folder)
     if "env_file" in values:
         given["env_file"] = absolute(values["env_file"], folder)
@@ -152,7 +153,7 @@ def to_spec(values: Mapping[str, Any], *, folder: Path | str) -> JobSpec:
     retry = {key: values[key] for key in RETRY_KEYS if key in values}
     if retry:
         given["retry"] = RetryPolicy(**retry)
-    return JobSpec(**given)
+    return changed(_USUAL, **given)
 
 
 @lru_cache(maxsize=64)  # the jobs of one manifest, and the runs of one batch, have few folders
@@ -174,6 +175,4 @@ def _variables(values: Mapping[str, Any]) -> Mapping[str, str]:
 
 
 _USUAL = JobSpec(command="true")
-# One of each for all the specs that say nothing about them.
-_SHARED: dict[str, Any] = {"retry": _USUAL.retry, "limits": _USUAL.limits}
 _SPEC_ONLY = frozenset(SPEC_KEYS) - {*RETRY_KEYS, *_PATH_KEYS, "limits"}

@@ -43,6 +43,7 @@ class Limits:
 
 
 _NO_LIMITS = Limits()
+_NO_RETRY_KEYS = RetryPolicy()
 
 
 @dataclass(frozen=True, kw_only=True)  # no slots: see frozen.py
@@ -59,7 +60,7 @@ class JobSpec:
     priority: int = 0
     timeout: float | None = None
     grace_period: float = 10.0
-    retry: RetryPolicy = field(default_factory=RetryPolicy)
+    retry: RetryPolicy = _NO_RETRY_KEYS
     cwd: str | None = None
     shell: tuple[str, ...] = DEFAULT_SHELL
     env: Mapping[str, str] = field(default_factory=dict)
@@ -85,7 +86,8 @@ class JobSpec:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the keys that differ from their default, flat and under their manifest names."""
-        return _differing(self, _SPEC_DEFAULTS) | _differing(self.retry, _RETRY_DEFAULTS)
+        retry = {} if self.retry is _NO_RETRY_KEYS else _differing(self.retry, _RETRY_DEFAULTS)
+        return _differing(self, _SPEC_DEFAULTS) | retry
 
     def to_values(self) -> dict[str, Any]:
         """Return all keys, those with their default too, flat and under their manifest names."""
@@ -159,5 +161,3 @@ _PLAIN = frozenset({str, int, float, tuple})
 _SPEC_DEFAULTS = _defaults(JobSpec)
 
 _RETRY_DEFAULTS = _defaults(RetryPolicy)
-
-_NO_RETRY_KEYS = RetryPolicy()
