@@ -10,7 +10,7 @@ import sys
 from collections.abc import Mapping
 
 from queuectl import failpoint
-from queuectl.order import Order
+from queuectl.order import OUR_VARIABLES, Order
 
 _LARGEST_FILE = 1 << 20
 _LINE = re.compile(r"(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.ASCII)
@@ -22,7 +22,7 @@ def job_environment(order: Order, environ: Mapping[str, str]) -> dict[str, str]:
     Raises what ``read_env_file`` does.
     """
     from_file = read_env_file(order.env_file) if order.env_file else {}
-    return {**environ, **from_file, **order.variables}
+    return {**environ, **from_file, **order.env, **dict(zip(OUR_VARIABLES, order.ours, strict=True))}
 
 
 def own_environment() -> dict[str, str]:

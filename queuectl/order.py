@@ -5,7 +5,7 @@ are cold by then: what is done there takes three times as long.
 """
 
 import marshal
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from queuectl.fence import MARK
 from queuectl.instants import format_instant
@@ -13,13 +13,25 @@ from queuectl.job import Run
 from queuectl.spec import JobSpec
 from queuectl.spool import Spool
 
+OUR_VARIABLES: Final = (
+    "QUEUECTL_DB",
+    "QUEUECTL_RUN_ID",
+    "QUEUECTL_JOB",
+    "QUEUECTL_MANIFEST",
+    "QUEUECTL_ATTEMPT",
+    "QUEUECTL_MAX_ATTEMPTS",
+    "QUEUECTL_SCHEDULED_AT",
+    MARK,
+)
+"""By which a job knows what it is; an order has the values alone."""
+
 
 class Order(NamedTuple):
     """One execution of a run, as it was claimed.
 
-    ``argv`` is what is started, limits included, and ``program`` what people call it. ``variables`` are the job's own
-    and ours; they go before those of ``env_file``, which is read at the attempt. ``timeout`` and ``grace_period`` are
-    seconds.
+    ``argv`` is what is started, limits included, and ``program`` what people call it. ``env`` are the job's own
+    variables, which go before those of ``env_file``, which is read at the attempt; ``ours`` are the values of
+    ``OUR_VARIABLES``. ``timeout`` and ``grace_period`` are seconds.
     """
 
     execution: str
@@ -29,7 +41,8 @@ class Order(NamedTuple):
     argv: tuple[str, ...]
     program: str
     cwd: str
-    variables: dict[str, str]
+    env: dict[str, str]
+    ours: tuple[str, ...]
     env_file: str | None
     timeout: float | None
     grace_period: float
@@ -47,17 +60,17 @@ def order_of(run: Run, spool: Spool) -> Order:
         limited(spec),
         spec.argv[0],
         spec.cwd or "/",
-        {
-            **spec.env,
-            "QUEUECTL_DB": spool.database,
-            "QUEUECTL_RUN_ID": run.id,
-            "QUEUECTL_JOB": job,
-            "QUEUECTL_MANIFEST": manifest,
-            "QUEUECTL_ATTEMPT": str(run.attempts),
-            "QUEUECTL_MAX_ATTEMPTS": str(run.max_attempts),
-            "QUEUECTL_SCHEDULED_AT": format_instant(run.scheduled_at),
-            MARK: spool.mark(execution),
-        },
+        dict(spec.env),
+        (
+            spool.database,
+            run.id,
+            job,
+            manifest,
+            str(run.attempts),
+            str(run.max_attempts),
+            format_instant(run.scheduled_at),
+            spool.mark(execution),
+        ),
         spec.env_file,
         spec.timeout,
         spec.grace_period,
