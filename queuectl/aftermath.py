@@ -3,7 +3,7 @@
 from queuectl import clock, fence
 from queuectl.job import Attempt, Run
 from queuectl.journal import Entry, read_journals
-from queuectl.outcome import Lost, Outcome, Released
+from queuectl.outcome import NEVER_BEGAN, Lost, Outcome
 from queuectl.spool import Spool
 
 
@@ -16,7 +16,7 @@ def account_of(
     says of the execution, ``cause`` why the attempt is lost if it never ended.
     """
     if entry is None:  # it was never begun
-        return unfinished(run, Released(began=False))
+        return unfinished(run, NEVER_BEGAN)
     if entry.is_last:
         if not fence.end_holders(
             entry.path, spool.mark(run.execution), spare_with=entry.worker if spare_worker else None

@@ -15,7 +15,7 @@ from queuectl import clock, failpoint, fence, presence
 from queuectl.environment import job_environment
 from queuectl.journal import Journal, record_line
 from queuectl.order import Order
-from queuectl.outcome import Exited, Lost, Outcome, Released
+from queuectl.outcome import NEVER_BEGAN, Exited, Lost, Outcome
 from queuectl.output import Outputs
 from queuectl.pipes import Pipes
 from queuectl.process import NOT_EXECUTABLE, CannotStart, Interrupt, ProcessTree, heard, is_childless
@@ -55,7 +55,7 @@ def execute(order: Order, bench: Workbench) -> bytes:
         failpoint.reach("begin-journalled")
         # Asked only now: whoever settles the run without us, from now on finds that it has begun.
         if _is_withdrawn(order, bench.spool, line):
-            outcome = Released(began=False)
+            outcome = NEVER_BEGAN
         else:
             process = ProcessTree(order, _environment(order, bench.environ), lock, outputs, bench.pipes, line)
             outcome = process.outcome()

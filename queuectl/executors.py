@@ -16,7 +16,7 @@ from queuectl.environment import own_environment
 from queuectl.job import Attempt, Run
 from queuectl.journal import Journal, attempt_in, read_journals
 from queuectl.order import order_of
-from queuectl.outcome import Released
+from queuectl.outcome import NEVER_BEGAN
 from queuectl.process import Interrupt
 from queuectl.spool import Spool
 
@@ -135,7 +135,7 @@ class ExecutorWorkers:
 
     def _attempt_of(self, run: Run, future: Future[Attempt]) -> Attempt | None:
         if future.cancelled():
-            return unfinished(run, Released(began=False))
+            return unfinished(run, NEVER_BEGAN)
         error = future.exception()
         if error is None:
             return future.result()

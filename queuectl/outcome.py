@@ -2,6 +2,7 @@
 
 import signal as signals
 from dataclasses import dataclass
+from typing import Final
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,5 +69,8 @@ class Released:
     def __str__(self) -> str:
         return "ended by a runner that shut down" if self.began else "given back by a runner before it began"
 
+
+NEVER_BEGAN: Final = Released(began=False)
+"""What an attempt is of which nothing can have happened."""
 
 Outcome = Exited | Signalled | TimedOut | Cancelled | Lost | Released

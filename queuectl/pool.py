@@ -23,7 +23,7 @@ from queuectl.job import Attempt, Run
 from queuectl.journal import attempt_in, is_record, read_journals
 from queuectl.line import KIND, Line, end_forkserver
 from queuectl.order import order_of, pack, unpack
-from queuectl.outcome import Exited, Released
+from queuectl.outcome import NEVER_BEGAN, Exited
 from queuectl.process import NOT_EXECUTABLE, ORPHAN_GRACE, ORPHAN_PATIENCE, Interrupt
 from queuectl.spool import Spool
 from queuectl.worker import LARGEST_MESSAGE
@@ -125,7 +125,7 @@ class LocalPool:
 
     def recall(self) -> None:
         """Take back what no worker has taken; `collect` answers it as released."""
-        self._ready += [(run, unfinished(run, Released(began=False))) for run in self._backlog + self._untaken()]
+        self._ready += [(run, unfinished(run, NEVER_BEGAN)) for run in self._backlog + self._untaken()]
         self._backlog.clear()
 
     def patience(self) -> float | None:
@@ -293,7 +293,7 @@ class LocalPool:
         answers = self._hear(self._lines)
         for run in overdue:
             if self._missing.pop(run.execution, None) is not None:
-                answers.append(self._answered(run, unfinished(run, Released(began=False))))
+                answers.append(self._answered(run, unfinished(run, NEVER_BEGAN)))
         return answers
 
 

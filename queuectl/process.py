@@ -117,9 +117,8 @@ class ProcessTree:
         os.close(self._exit)
         if self._ending is not None:
             return self._ending
-        if os.WIFSIGNALED(status):
-            return Signalled(os.WTERMSIG(status))
-        return Exited(os.waitstatus_to_exitcode(status))
+        code = os.waitstatus_to_exitcode(status)
+        return Exited(code) if code >= 0 else Signalled(-code)
 
     def _spawn(self, environment: Mapping[str, str], lock: int, stdout: int, stderr: int) -> int:
         argv = self._order.argv

@@ -14,6 +14,9 @@ from queuectl.outcome import Cancelled, Exited, Lost, Outcome, Released, Signall
 
 OutcomeValues = tuple[str, int | None, int | None, float | None, str | None]
 
+AttemptValues = tuple[Any, ...]
+"""The values of an attempt's record, in the order of ``ATTEMPT_KEYS``."""
+
 _NOT_BEGUN = "not begun"
 ATTEMPT_KEYS: Final = (
     "lease",
@@ -60,7 +63,12 @@ def to_instant_or_none(micros: int | None) -> datetime | None:
 
 def attempt_to_record(attempt: Attempt) -> dict[str, Any]:
     """Return an attempt as plain values; ``attempt_of`` reads them."""
-    values = (
+    return dict(zip(ATTEMPT_KEYS, attempt_to_values(attempt), strict=True))
+
+
+def attempt_to_values(attempt: Attempt) -> AttemptValues:
+    """Return the values of an attempt's record, without its keys; ``attempt_of_values`` reads them."""
+    return (
         attempt.lease,
         attempt.number,
         attempt.runner,
@@ -72,7 +80,6 @@ def attempt_to_record(attempt: Attempt) -> dict[str, Any]:
         attempt.cpu_seconds,
         attempt.max_rss_bytes,
     )
-    return dict(zip(ATTEMPT_KEYS, values, strict=True))
 
 
 def outcome_to_values(outcome: Outcome) -> OutcomeValues:
@@ -106,8 +113,8 @@ def attempt_of_values(values: Sequence[Any]) -> Attempt:
             "number": number,
             "lease": lease,
             "runner": runner,
-            "started_at": to_instant(started_at),
-            "finished_at": to_instant(finished_at),
+            "started_at": _EPOCH + timedelta(microseconds=started_at),  # no two attempts have these in common
+            "finished_at": _EPOCH + timedelta(microseconds=finished_at),
             "outcome": _outcome_of(*outcome),
             "stdout_bytes": stdout_bytes,
             "stderr_bytes": stderr_bytes,

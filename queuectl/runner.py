@@ -11,7 +11,7 @@ from queuectl.executors import Workers
 from queuectl.hooks import called
 from queuectl.job import Attempt, Run, State, Stop
 from queuectl.lifecycle import settle
-from queuectl.outcome import Released
+from queuectl.outcome import NEVER_BEGAN
 from queuectl.process import Interrupt
 from queuectl.rescue import Rescuer
 from queuectl.slots import fire
@@ -203,7 +203,7 @@ class Runner:
                 self.tally.dead += 1
             case State.CANCELLED:
                 self.tally.cancelled += 1
-        if attempt.outcome == Released(began=False) and not self.is_stopping:
+        if attempt.outcome == NEVER_BEGAN and not self.is_stopping:
             # It came back from the channel: the workers are busier than we thought. Claim nothing ahead for now.
             self._seconds_a_run = max(self._seconds_a_run or 0.0, _LONG)
             return

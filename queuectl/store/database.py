@@ -194,7 +194,7 @@ class Database:
         except apsw.Error as error:
             raise self._explained(error) from error
 
-    def _many(self, name: str, parameters: Sequence[Parameters]) -> list[tuple[Any, ...]]:
+    def _many(self, name: str, parameters: Sequence[Parameters | tuple[Any, ...]]) -> list[tuple[Any, ...]]:
         """Run the named statement once for each of ``parameters`` and return all rows."""
         try:
             return self._connection.executemany(self._statements[name], parameters).fetchall()

@@ -1,6 +1,6 @@
 """The metrics: what happened, added up in the transaction in which it happens, and read by job and by time."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -19,7 +19,7 @@ from queuectl.measures import (
     no_sums,
     quantile,
 )
-from queuectl.records import to_instant, to_micros
+from queuectl.records import AttemptValues, to_instant, to_micros
 from queuectl.store.database import Database
 
 _SECOND: Final = 1_000_000
@@ -35,10 +35,10 @@ class Happenings:
         self._sums: dict[Happening, Sums] = {}
         self._latest: dict[Happening, int] = {}
 
-    def attempt(self, record: Mapping[str, Any], state: State, *, job: int, due: int, at: int) -> None:
+    def attempt(self, values: AttemptValues, state: State, *, job: int, due: int, at: int) -> None:
         """Add an attempt, whose run was due at ``due`` and is in ``state`` from ``at`` on, both in microseconds."""
-        began = record["started_at"]
-        add_attempt(self._of(record["outcome"], state, job, at), took=record["finished_at"] - began, waited=began - due)
+        _, _, _, began, ended, outcome, *_ = values
+        add_attempt(self._of(outcome, state, job, at), took=ended - began, waited=began - due)
 
     def other(self, event: Event, state: State, *, job: int, at: int, count: int = 1) -> None:
         """Add what happened ``count`` times without an attempt."""

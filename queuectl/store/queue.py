@@ -8,9 +8,9 @@ from typing import Any, Final
 from queuectl.errors import QueuectlError
 from queuectl.job import HELD, NewRun, Run, State, Stop
 from queuectl.measures import AD_HOC, Event
-from queuectl.outcome import Released
+from queuectl.outcome import NEVER_BEGAN
 from queuectl.records import (
-    attempt_to_record,
+    attempt_to_values,
     to_instant,
     to_instant_or_none,
     to_micros,
@@ -83,11 +83,11 @@ class Queue(Hooks):
                 if job is None:
                     continue
                 stored.append(end)
-                if attempt.outcome != Released(began=False):  # else there was no attempt
-                    record = attempt_to_record(attempt)
+                if attempt.outcome != NEVER_BEGAN:  # else there was no attempt
+                    values = attempt_to_values(attempt)
                     due, at = to_micros(before.run_at), row["updated_at"]
-                    happenings.attempt(record, after.state, job=job, due=due, at=at)
-                    attempts.append(record | {"run": before.number})
+                    happenings.attempt(values, after.state, job=job, due=due, at=at)
+                    attempts.append((before.number, *values))
             self._many("insert_attempt", attempts)
             self._record(happenings)
             self._call_hooks(stored)

@@ -54,11 +54,10 @@ UPDATE runs
 RETURNING number, :lease, coalesce(job, 0);
 
 -- name: insert_attempt
--- What an attempt was, written in the transaction that settles it.
+-- What an attempt was, written in the transaction that settles it: the run, then the values of its record in their order.
 INSERT INTO attempts (run, lease, number, runner, started_at, finished_at, outcome, exit_code, signal, timeout,
                       detail, stdout_bytes, stderr_bytes, cpu_seconds, max_rss_bytes)
-VALUES (:run, :lease, :number, :runner, :started_at, :finished_at, :outcome, :exit_code, :signal, :timeout,
-        :detail, :stdout_bytes, :stderr_bytes, :cpu_seconds, :max_rss_bytes);
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: change_run
 -- A person's change (cancel, requeue); applies only while the run is still in the state it was decided on.
