@@ -3,6 +3,7 @@
 Workers import this module when they start, so everything heavy is imported inside ``main``.
 """
 
+import gc
 import os
 import sys
 
@@ -18,6 +19,7 @@ def main() -> None:
 
         sys.stdout.write(f"queuectl {__version__}\n")
         return
+    gc.disable()  # all that is imported stays; the command line looks for garbage once it is complete
     from queuectl import cli
 
     sys.exit(cli.main())

@@ -4,6 +4,7 @@ Only the module of the command that is called is imported, and each of them impo
 a small `enqueue` must not pay for the manifest reader or the process pool.
 """
 
+import gc
 import io
 import os
 import sys
@@ -88,7 +89,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return answer(arguments, shell)
     try:
         _check(arguments)
-        code = build(arguments[:1])(args=arguments, prog_name="queuectl", standalone_mode=False)
+        app = build(arguments[:1])
+        if not gc.isenabled():  # see __main__.py
+            gc.freeze()
+            gc.enable()
+        code = app(args=arguments, prog_name="queuectl", standalone_mode=False)
         sys.stdout.flush()
     except QueuectlError as error:
         print_error(error)

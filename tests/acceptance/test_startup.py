@@ -17,13 +17,8 @@ HEAVY = {
 }
 
 
-def imported(queuectl, *arguments):
-    """Return which heavy modules one command imports."""
-    code = (
-        "import sys; from queuectl.cli import main; "
-        f"code = main({list(arguments)!r}); assert code == 0, code; "
-        f"print(sorted(set({sorted(HEAVY)!r}) & set(sys.modules)), file=sys.stderr)"
-    )
+def python(queuectl, code):
+    """Return the last line that a script wrote to stderr; stdout is the command's in it."""
     done = subprocess.run(
         [sys.executable, "-c", code],
         cwd=queuectl.folder,
@@ -32,7 +27,21 @@ def imported(queuectl, *arguments):
         text=True,
         check=True,
     )
-    return set(eval(done.stderr.splitlines()[-1]))
+    return done.stderr.splitlines()[-1]
+
+
+def imported(queuectl, *arguments):
+    """Return which heavy modules one command imports."""
+    return set(
+        eval(
+            python(
+                queuectl,
+                "import sys; from queuectl.cli import main; "
+                f"code = main({list(arguments)!r}); assert code == 0, code; "
+                f"print(sorted(set({sorted(HEAVY)!r}) & set(sys.modules)), file=sys.stderr)",
+            )
+        )
+    )
 
 
 @pytest.mark.parametrize(
@@ -53,6 +62,16 @@ def test_small_commands_import_nothing_heavy(queuectl, arguments):
     queuectl("enqueue", "true")
 
     assert imported(queuectl, *arguments) == set()
+
+
+def test_garbage_is_looked_for_once_the_command_line_is_complete_and_not_in_it(queuectl):
+    told = python(
+        queuectl,
+        "import atexit, gc, sys; sys.argv[1:] = ['status']; from queuectl.__main__ import main; "
+        "atexit.register(lambda: print(gc.isenabled(), gc.get_freeze_count() > 10_000, file=sys.stderr)); main()",
+    )
+
+    assert told == "True True"
 
 
 def test_a_settings_file_that_was_checked_before_is_not_checked_again(queuectl):
