@@ -41,6 +41,7 @@ def parse_local(written: str, *, zone: str) -> datetime:
     return local.replace(tzinfo=None) if local.tzinfo is None else local.astimezone(_zone(zone)).replace(tzinfo=None)
 
 
+@lru_cache(maxsize=64)  # what happens in one turn of a runner happens at one instant
 def format_instant(instant: datetime) -> str:
     """Return an instant in UTC to the second: `2026-12-01T02:00:00Z`."""
     return instant.isoformat(timespec="seconds").replace("+00:00", "Z")
