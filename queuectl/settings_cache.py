@@ -43,20 +43,21 @@ class SettingsCache:
             return None
         try:
             descriptor = os.open(self._path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
-            with open(descriptor, "rb") as entry:  # noqa: PTH123
+            with open(descriptor, "rb") as file:  # noqa: PTH123
                 # A shell of another user's choice would be run under our name.
                 status = os.fstat(descriptor)
                 if status.st_uid != os.geteuid() or status.st_mode & 0o022:
                     return None
-                seal, _, text = entry.read().partition(b"\n")
+                seal, _, text = file.read().partition(b"\n")
             if seal.decode() != _checksum(text):
                 return None
-            checked, values = json.loads(text)
+            entry = json.loads(text)
         except (OSError, ValueError):
             return None
-        if checked != self._checked:
-            return None
-        return {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+        match entry:
+            case [checked, dict(values)] if checked == self._checked:
+                return {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+        return None
 
     def write(self, values: Mapping[str, Any]) -> None:
         """Keep checked values."""

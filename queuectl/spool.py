@@ -58,7 +58,7 @@ class Spool:
     def outputs(self, execution: str) -> tuple[str, str]:
         """Return the paths of what one execution wrote to stdout and to stderr."""
         shard = int(execution.partition(".")[0]) // 1000
-        path = f"{self.database}.d/output/{shard}/{execution}"
+        path = f"{self.root}/output/{shard}/{execution}"
         return f"{path}.stdout", f"{path}.stderr"
 
     def runner_lock(self, runner: int) -> str:

@@ -2,6 +2,7 @@ import json
 import os
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 
 import pytest
@@ -146,6 +147,12 @@ def test_nothing_heavy_is_imported_without_a_file_or_for_one_that_was_valid_befo
     assert not heavy & modules_imported_by_load(folder, QUEUECTL_WORKERS="3")
 
 
+def forge(entry, change):
+    """Write something else into an entry, with a seal that fits."""
+    text = json.dumps(change(json.loads(entry.read_bytes().partition(b"\n")[2]))).encode()
+    entry.write_bytes(f"{zlib.crc32(text):08x}\n".encode() + text)
+
+
 def cache_entries(home):
     return sorted((home / ".cache" / "queuectl").iterdir())
 
@@ -169,6 +176,9 @@ def test_what_was_valid_is_kept_for_its_owner_only(folder, home):
         lambda entry: (entry.unlink(), entry.mkdir()),
         lambda entry: (entry.unlink(), entry.symlink_to("nowhere")),
         lambda entry: entry.chmod(0o666),
+        lambda entry: forge(entry, lambda _: None),
+        lambda entry: forge(entry, lambda found: found[:1]),
+        lambda entry: forge(entry, lambda found: [found[0], None]),
     ],
 )
 def test_a_damaged_cache_is_no_error_and_changes_nothing(folder, home, damage):
