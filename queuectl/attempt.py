@@ -94,7 +94,7 @@ def _end_daemons(lock: str, mark: str, grace: float, line: socket.socket | None)
     sig = signal.SIGTERM
     while not fence.end_holders(lock, mark, sig) and time.monotonic() < kill_at + 1.0:
         # Nothing tells us when somebody else's child ends, but the runner may be in a hurry.
-        if select.select([] if line is None else [line], [], [], 0.01)[0]:
+        if _is_called(line, within=10):
             assert line is not None
             message = line.recv(256)
             if not message or message.startswith(Interrupt.KILL.encode()):
@@ -107,7 +107,7 @@ def _is_withdrawn(order: Order, spool: Spool, line: socket.socket | None) -> boo
     """Whether nobody waits for this attempt any more: the runner is dead, or believes it went down with a worker."""
     if line is None:
         return not presence.is_alive(spool, order.runner)
-    while select.select((line,), (), (), 0)[0]:
+    while _is_called(line, within=0):
         try:
             message = line.recv(256, socket.MSG_PEEK)
         except ConnectionError:
@@ -119,6 +119,14 @@ def _is_withdrawn(order: Order, spool: Spool, line: socket.socket | None) -> boo
             return False
         line.recv(256)  # for an execution that is over
     return False
+
+
+def _is_called(line: socket.socket | None, *, within: int) -> bool:
+    """Whether the runner says something, or dies, within so many milliseconds; without a line those pass."""
+    waiting = select.poll()
+    if line is not None:
+        waiting.register(line, select.POLLIN)
+    return bool(waiting.poll(within))
 
 
 def _environment(order: Order, environ: Mapping[str, str]) -> dict[str, str]:

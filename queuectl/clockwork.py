@@ -44,7 +44,7 @@ class Clockwork:
         self._scheduler.start()
 
     def every(self, period: timedelta, name: str) -> None:
-        """Make ``name`` due once a period, now for the first time; what has the same period is due together."""
+        """Make ``name`` due once a period, and now; its times are also those of periods that divide its own."""
         self._periods[name] = period
         self._due.add(name)
         self._scheduler.add_job(self._due.add, self._trigger(period), (name,), id=name)

@@ -171,7 +171,8 @@ def attempt_in(line: bytes) -> Attempt | None:
     """Return the attempt that a line tells of; None if only part of it is there."""
     try:
         *values, cpu_micros, max_rss_bytes = _decode(line.decode())
-        return attempt_of_values([*values, cpu_micros and cpu_micros / 1_000_000, max_rss_bytes])
+        cpu_seconds = None if cpu_micros is None else cpu_micros / 1_000_000
+        return attempt_of_values([*values, cpu_seconds, max_rss_bytes])
     except (ValueError, TypeError, OverflowError, RecursionError):
         return None
 

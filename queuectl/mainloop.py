@@ -27,10 +27,9 @@ from queuectl.runner import Reporter, Runner, Tally
 from queuectl.spool import DEATH, STOP, Spool
 from queuectl.store import Store
 
-_LOOK: Final = timedelta(seconds=4)  # for runners that died with all their workers; else those call
+_LOOK: Final = timedelta(seconds=4)  # at the clock, and for runners that died with all their workers; else those call
 _BEAT: Final = 3 * _LOOK  # together with a look: to wake up is what costs
 _SWEEP: Final = timedelta(hours=1)  # what is older than it is to be kept goes
-_LONGEST_WAIT: Final = 15.0  # so soon at the latest a jump of the wall clock is noticed
 _RESCUE_PAUSE: Final = 0.1
 _HOOK_PATIENCE: Final = 30.0  # for hooks that are not delivered when there is nothing else to do
 _HOOK_PAUSE: Final = 0.05
@@ -248,7 +247,9 @@ class MainLoop:
 
     def _patience(self, next_due: datetime | None, runner: Runner, pool: LocalPool, clockwork: Clockwork) -> float:
         """Return for how many seconds to wait if nothing happens."""
-        waits = [_RESCUE_PAUSE if runner.is_rescuing else _LONGEST_WAIT, clockwork.patience()]
+        waits = [clockwork.patience()]  # which bounds how late a jump of the wall clock is noticed
+        if runner.is_rescuing:
+            waits.append(_RESCUE_PAUSE)
         if next_due is not None:
             waits.append((next_due - clock.now()).total_seconds())
         if self._release_at is not None:
