@@ -1,7 +1,7 @@
 """Everything that can go wrong in front of a person.
 
 QueuectlError                1   the operation failed (OwnedElsewhere, RemovalRefused, RunIdTaken,
-                                 RunnersAlive)
+                                 RunnersAlive, UnreadableSchedule)
 ├── NotFound                 3   no such run, job or attempt (RunNotFound, RunPurged,
 │                                JobNotFound, ManifestNotFound)
 ├── UsageError              64   an option, an argument or a setting is wrong

@@ -48,10 +48,16 @@ def format_instant(instant: datetime) -> str:
 
 
 def format_in_zone(instant: datetime, zone: str) -> str:
-    """Return an instant in UTC with its local time: `2026-12-01T02:00:00Z (03:00:00 +0100 Europe/Berlin)`."""
+    """Return an instant in UTC with its local time: `2026-12-01T02:00:00Z (03:00:00 +0100 Europe/Berlin)`.
+
+    Without one in a zone that is not known: it was, where it was written down.
+    """
     if zone == "UTC":
         return format_instant(instant)
-    local = instant.astimezone(_zone(zone))
+    try:
+        local = instant.astimezone(_zone(zone))
+    except Refused:
+        return format_instant(instant)
     day = "" if local.date() == instant.date() else f"{local:%a %Y-%m-%d} "
     return f"{format_instant(instant)} ({day}{local:%H:%M:%S %z} {zone})"
 

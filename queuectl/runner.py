@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 from queuectl import failpoint
-from queuectl.errors import DatabaseBusy, DatabaseUnavailable
+from queuectl.errors import DatabaseBusy, DatabaseUnavailable, QueuectlError
 from queuectl.executors import Workers
 from queuectl.hooks import called
 from queuectl.job import Attempt, Run, State, Stop
@@ -14,7 +14,7 @@ from queuectl.lifecycle import settle
 from queuectl.outcome import NEVER_BEGAN
 from queuectl.process import Interrupt
 from queuectl.rescue import Rescuer
-from queuectl.slots import fire
+from queuectl.slots import UnreadableSchedule, fire
 from queuectl.spool import Spool
 from queuectl.store import Settlement, Store
 
@@ -77,6 +77,7 @@ class Runner:
         self._has_schedule = has_schedule
         self._unsettled: list[tuple[Run, Attempt]] = []
         self._told: set[str] = set()  # executions that were told to stop
+        self._unreadable: set[int] = set()  # jobs that are due and whose schedule cannot be read
         self._seconds_a_run: float | None = None  # a running mean; None before the first
 
     def round(self, *, beat: bool = False, rescue: bool = False) -> datetime | None:
@@ -131,6 +132,8 @@ class Runner:
                 self.is_rescuing = not self._rescuer.bury(now=now)
                 self.owes_hooks = self.owes_hooks or self._has_due_hook(now)
             next_slot = self._store.next_slot() if self._has_schedule and not self.is_stopping else None
+            if next_slot is not None and self._unreadable:  # it may be one of theirs, for ever
+                next_slot = max(next_slot, now + timedelta(seconds=_TROUBLE_WAIT))
             times = [next_slot, self._store.next_due() if self._room() else None]
             return min((time for time in times if time is not None), default=None)
         except (DatabaseBusy, DatabaseUnavailable) as error:
@@ -180,14 +183,22 @@ class Runner:
         """Account for the slots that have come, each exactly once whoever else ticks."""
         due = self._store.due_jobs(now=now)
         pauses = self._store.pauses(since=min(job.next_slot for job in due)) if due else []
+        unreadable = set()
         for each in due:
-            firing = fire(each.job, each.next_slot, now, is_unfinished=each.is_unfinished, pauses=pauses)
+            try:
+                firing = fire(each.job, each.next_slot, now, is_unfinished=each.is_unfinished, pauses=pauses)
+            except UnreadableSchedule as error:  # of one job: the others are due all the same
+                if each.id not in self._unreadable:
+                    self._reporter.troubled(QueuectlError(f"`{each.job.full_name}`: {error}; {error.hint}"))
+                unreadable.add(each.id)
+                continue
             caught_up = firing.caught_up
             folded = None
             if caught_up.first_folded and caught_up.last_folded:
                 folded = (caught_up.first_folded, caught_up.last_folded, caught_up.folded)
             after = caught_up.next_slot
             self._store.fire(each, firing.runs, after=after, replaces=firing.replaces, folded=folded, now=now)
+        self._unreadable = unreadable
 
     def _decided(self, run: Run, attempt: Attempt, stops: dict[int, Stop], now: datetime) -> Settlement:
         claimed = replace(run, stop=stops[run.number]) if run.number in stops else run

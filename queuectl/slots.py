@@ -9,11 +9,22 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 
 from queuectl.catchup import CaughtUp, catch_up
+from queuectl.errors import QueuectlError
 from queuectl.job import HELD, Job, NewRun, Overlap, State
 from queuectl.pause import Pause
 from queuectl.schedule import Schedule, parse_schedule, spread_delay
 
 OVERLAP = "overlap"
+
+
+class UnreadableSchedule(QueuectlError):
+    """A schedule in the queue means nothing to this program or its `tzdata`."""
+
+    def __init__(self, expression: str, zone: str, error: ValueError) -> None:
+        super().__init__(
+            f"the schedule `{expression}` in `{zone}` cannot be read: {error}",
+            hint="renew `tzdata`, or apply the manifest with another `timezone`",
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,16 +42,25 @@ def first_slot(job: Job, now: datetime) -> datetime | None:
 
 
 def schedule_of(job: Job) -> Schedule:
-    """Return the schedule of a recurring job."""
+    """Return the schedule of a recurring job; raises UnreadableSchedule."""
     assert job.recurrence is not None
-    return _schedule(*job.recurrence.times)
+    return stored_schedule(*job.recurrence.times)
+
+
+@lru_cache(maxsize=4096)
+def stored_schedule(expression: str, zone: str) -> Schedule:
+    """Return a schedule that was found valid before; raises UnreadableSchedule, for another machine may know less."""
+    try:
+        return parse_schedule(expression, zone=zone)
+    except ValueError as error:
+        raise UnreadableSchedule(expression, zone, error) from None
 
 
 def fire(job: Job, next_slot: datetime, now: datetime, *, is_unfinished: bool, pauses: Sequence[Pause]) -> Firing:
     """Return what becomes of the slots of ``job`` from ``next_slot`` up to now.
 
     ``is_unfinished`` tells whether a run of the job is not over. While a pause holds nothing begins, not even a slot
-    from before it that nobody has looked at until now.
+    from before it that nobody has looked at until now. Raises UnreadableSchedule.
     """
     recurrence = job.recurrence
     assert recurrence is not None
@@ -66,8 +86,3 @@ def fire(job: Job, next_slot: datetime, now: datetime, *, is_unfinished: bool, p
         runs.append(NewRun(spec=job.spec, run_at=HELD if waits else due.slot + delay, slot=due.slot))
         is_unfinished = True
     return Firing(runs=tuple(runs), caught_up=caught_up, replaces=replaces)
-
-
-@lru_cache(maxsize=4096)
-def _schedule(expression: str, zone: str) -> Schedule:
-    return parse_schedule(expression, zone=zone)

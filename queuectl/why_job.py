@@ -13,7 +13,8 @@ from queuectl.durations import format_duration
 from queuectl.evidence import JobEvidence, SlotEvidence, Times, times_at
 from queuectl.instants import format_in_zone, format_instant
 from queuectl.pause import Pause
-from queuectl.schedule import LAST, Explanation, Schedule, parse_schedule
+from queuectl.schedule import LAST, Explanation, Schedule
+from queuectl.slots import stored_schedule
 from queuectl.why import (
     Answer,
     Fact,
@@ -54,7 +55,7 @@ def moment(known: JobEvidence, local: datetime, instant: datetime) -> Moment:
     times = times_at(known, instant)
     if times.schedule is None:
         return Moment(at=instant, local=local, times=times)
-    schedule = parse_schedule(times.schedule, zone=times.timezone)
+    schedule = stored_schedule(times.schedule, times.timezone)
     explanation = schedule.explain(local)
     slots = explanation.slots if times.is_declared and times.is_enabled else ()
     slot = next((each for each in slots if each >= instant), slots[-1] if slots else None)
@@ -62,7 +63,9 @@ def moment(known: JobEvidence, local: datetime, instant: datetime) -> Moment:
 
 
 def why_job(known: JobEvidence, *, now: datetime) -> Answer:
-    """Return what became of the latest slot or run of a job, and when it is due next."""
+    """Return what became of the latest slot or run of a job, and when it is due next; raises UnreadableSchedule."""
+    if known.job.recurrence is not None:
+        stored_schedule(*known.job.recurrence.times)  # where it means nothing, that is why
     name = known.job.full_name
     conclusion = "; ".join(filter(None, (_latest(known, now), _next(known, now))))
     return Answer(conclusion=f"{name}: {conclusion}", facts=ordered(_job_facts(known, now)))
@@ -247,8 +250,7 @@ def _coming(known: JobEvidence, now: datetime) -> datetime | None:
     """Return the first slot that is not due yet."""
     if known.next_slot is None or known.next_slot > now or known.job.recurrence is None:
         return known.next_slot
-    schedule, zone = known.job.recurrence.times
-    return parse_schedule(schedule, zone=zone).after(now)
+    return stored_schedule(*known.job.recurrence.times).after(now)
 
 
 def _first_unpaused(known: JobEvidence, slot: datetime) -> datetime | None:
@@ -261,7 +263,7 @@ def _first_unpaused(known: JobEvidence, slot: datetime) -> datetime | None:
     ends = [min(filter(None, (pause.until, pause.ended_at)), default=None) for pause in pauses]
     if None in ends:
         return None
-    schedule = parse_schedule(recurrence.schedule, zone=recurrence.timezone)
+    schedule = stored_schedule(*recurrence.times)
     begin = max(end for end in ends if end) - _INSTANT
     return next((each for each in islice(schedule.slots(begin, LAST), _MOST_SLOTS) if not _covering(known, each)), None)
 

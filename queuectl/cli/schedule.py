@@ -193,14 +193,19 @@ def _slots_of_expression(expression: str, zone: str, after: datetime) -> Iterato
 
 def _slots_of_job(stored: StoredJob, after: datetime) -> Iterator[Slot]:
     from queuectl.schedule import LAST
-    from queuectl.slots import schedule_of
+    from queuectl.slots import UnreadableSchedule, schedule_of
 
     if stored.next_slot is None or stored.job.recurrence is None:
+        return
+    try:
+        schedule = schedule_of(stored.job)
+    except UnreadableSchedule as error:  # of one job: the others are due all the same
+        note(f"warning: `{stored.job.full_name}`: {error}")
         return
     zone, name = stored.job.recurrence.timezone, stored.job.full_name
     if stored.next_slot > after:
         yield stored.next_slot, zone, name
-    for slot in schedule_of(stored.job).slots(max(stored.next_slot, after), LAST):
+    for slot in schedule.slots(max(stored.next_slot, after), LAST):
         yield slot, zone, name
 
 

@@ -263,3 +263,28 @@ def test_what_is_likely_not_meant_is_a_warning_with_its_line(queuectl):
     assert all(line.startswith("warning: m.toml:7:12  job `a`: ") for line in warned.splitlines()[:-1])
     assert len(warned.splitlines()) == 3
     assert planned.count("! m.toml:7:12  job `a`: ") == len(warned.splitlines()) - 1
+
+
+def test_a_time_zone_that_is_not_known_any_more_holds_up_its_own_job_only(queuectl, log):
+    queuectl.manifest(EVERY_SECOND + '[jobs.lost]\ncommand = "true"\nschedule = "* * * * *"\n', "often.toml")
+    queuectl("apply", "often.toml")
+    with contextlib.closing(apsw.Connection(queuectl.environ["QUEUECTL_DB"])) as connection:
+        connection.execute(
+            "UPDATE jobs SET recurrence = replace(recurrence, 'UTC', 'Mars/Olympus') WHERE name = 'lost'"
+        )
+    set_back(queuectl, "lost", 60)
+
+    runner = queuectl.start("run", "--workers", "1")
+    eventually(lambda: log.exists() and len(log.read_text().splitlines()) >= 3)
+    runner.terminate()
+    runner.wait(30)
+
+    [warning] = queuectl("run", "--drain").stderr.splitlines()
+    assert "warning: `often/lost`: the schedule `* * * * *` in `Mars/Olympus` cannot be read" in warning
+    assert "cannot be read" in queuectl("why", "often/lost", code=1).stderr
+    coming = queuectl("next")
+    assert "often/tick" in coming.stdout
+    assert "often/lost" in coming.stderr
+
+    queuectl("apply", "often.toml")
+    assert "often/lost" in queuectl("next", "often/lost").stdout

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
@@ -10,7 +11,7 @@ from typing import Final
 from queuectl.dashboard.reads.overview import live_runners
 from queuectl.job import StoredJob
 from queuectl.pause import Pause
-from queuectl.slots import schedule_of
+from queuectl.slots import UnreadableSchedule, schedule_of
 from queuectl.store.archive import Archive, Result
 
 AHEAD: Final = timedelta(hours=24)
@@ -98,7 +99,8 @@ def _slots(stored: StoredJob, now: datetime) -> Iterator[datetime]:
         return
     if stored.next_slot <= now + AHEAD:
         yield stored.next_slot
-    yield from schedule_of(stored.job).slots(max(stored.next_slot, now), now + AHEAD)
+    with suppress(UnreadableSchedule):  # of one job: its runner warns of it
+        yield from schedule_of(stored.job).slots(max(stored.next_slot, now), now + AHEAD)
 
 
 def _worst(minutes: dict[datetime, list[str]]) -> tuple[tuple[datetime, tuple[str, ...]], ...]:
