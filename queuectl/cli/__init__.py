@@ -106,7 +106,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        silence()  # the reader has what it wanted, as in `queuectl list | head`
+        silence(sys.stdout, sys.stderr)  # the reader has what it wanted, as in `queuectl list | head`
         return 0
     except OSError as error:
         where = f"`{error.filename}`: " if error.filename else ""

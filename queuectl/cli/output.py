@@ -61,17 +61,20 @@ def print_json_list(records: Iterable[object]) -> None:
 
 def print_error(error: QueuectlError) -> None:
     """Print an error and what to do about it."""
-    sys.stdout.flush()
+    try:
+        sys.stdout.flush()
+    except OSError:  # a full disk: what was to be said there is lost, and is tried again by whoever flushes next
+        silence(sys.stdout)
     text = error.detailed() if sys.stderr.isatty() else str(error)
     note(f"{paint('error', 'error:', sys.stderr)} {text}")
     if error.hint:
         note(f"\nhint: {error.hint}")
 
 
-def silence() -> None:
-    """Say nothing more to anybody: whoever read or looked is gone, and nothing may fail on the way out."""
+def silence(*streams: TextIO) -> None:
+    """Say nothing more to whoever reads these: they are gone, or full, and nothing may fail on the way out."""
     nothing = os.open(os.devnull, os.O_WRONLY)
-    for stream in (sys.stdout, sys.stderr):
+    for stream in streams:
         os.dup2(nothing, stream.fileno())
 
 

@@ -60,6 +60,7 @@ class Lines:
             sys.stdout.flush()
         except OSError:  # a pipe that nobody reads any more, a full disk
             self.is_gone = True
+            silence(sys.stdout)  # else what it still holds would be tried again on the way out
         self._lines.clear()
 
 
@@ -107,7 +108,7 @@ class LiveView:
             draw()
         except OSError:
             self.is_gone = True
-            silence()
+            silence(sys.stdout, sys.stderr)
 
 
 def _table(in_flight: Mapping[str, Run], tally: Tally, now: datetime, *, is_stopping: bool) -> "Table":

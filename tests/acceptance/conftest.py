@@ -79,7 +79,7 @@ def queuectl_in(place: Path) -> Queuectl:
     """Return the command with a folder, a home and a queue of its own in ``place``."""
     folder = place / "project"
     folder.mkdir()
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(("QUEUECTL_", "XDG_"))}
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "QUEUECTL_", "XDG_"))}
     path = f"{COMMAND.parent}{os.pathsep}{kept.get('PATH', '')}"
     environ = {**kept, "HOME": str(place / "home"), "QUEUECTL_DB": str(place / "queue.db"), "PATH": path}
     return Queuectl(folder, environ)
