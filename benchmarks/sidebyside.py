@@ -11,6 +11,11 @@ from pathlib import Path
 
 QUEUECTL = str(Path(sys.executable).parent / "queuectl")
 
+# A person's shell has none of these, and one alone can double what is measured: without caches of its modules Python
+# compiles them anew in every process.
+for _name in [name for name in os.environ if name.startswith("PYTHON")]:
+    del os.environ[_name]
+
 
 def seconds_of(command: Sequence[str], *, cwd: Path | None = None, environ: Mapping[str, str] | None = None) -> float:
     """Run a command and return how long it took; fails if it does."""
