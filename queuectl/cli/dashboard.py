@@ -1,5 +1,6 @@
 """`queuectl dashboard`."""
 
+import sys
 from typing import Annotated
 
 import typer
@@ -39,5 +40,6 @@ def dashboard(
     shown = Shown(read_settings(db), allows_actions=allow_actions)
     port = free_port(port)
     say(link(port))
+    sys.stdout.flush()  # it may be a file that somebody waits to read it from
     note(f"{shown.settings.db}, {'with actions' if allow_actions else 'read-only'}; end it with Ctrl-C")
     serve(shown, port)

@@ -70,7 +70,7 @@ def test_a_killed_runner_and_the_slots_that_passed_after_it(nightly):
     nightly("run", "--once", "--no-schedule")  # finds the first one dead, and leaves the slots alone
     still_waiting, facts = why(nightly, "nightly/sync")
     second = nightly.start("run", "--workers", "1")
-    [running] = eventually(lambda: nightly.json("list", "--state", "processing"))
+    [running] = eventually(lambda: nightly.json("list", "--job", "nightly/sync", "--state", "processing"))
     ran, _ = why(nightly, "nightly/sync")
     skipped = nightly.json("list", "--job", "nightly/sync")[1]
     missed, _ = why(nightly, skipped["id"])

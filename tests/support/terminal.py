@@ -98,7 +98,9 @@ class Terminal:
 
     def ends(self) -> int:
         """Wait until the command has ended, and return its exit code."""
-        return eventually(lambda: (self.screen(), self.process.poll())[1] is not None and [self.process.returncode])[0]
+        [code] = eventually(lambda: (self.screen(), self.process.poll())[1] is not None and [self.process.returncode])
+        self.screen()  # what it said last
+        return code
 
     def is_as_before(self) -> bool:
         """Whether the terminal is left as it was found: its modes, and the screen that people have back."""
