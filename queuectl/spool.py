@@ -53,13 +53,10 @@ class Spool:
 
     def output(self, execution: str, stream: str) -> str:
         """Return the path of what one execution wrote to ``stream``; a thousand runs share a folder."""
-        return self.outputs(execution)[STREAMS.index(stream)]
-
-    def outputs(self, execution: str) -> tuple[str, str]:
-        """Return the paths of what one execution wrote to stdout and to stderr."""
+        if stream not in STREAMS:
+            raise ValueError(stream)
         shard = int(execution.partition(".")[0]) // 1000
-        path = f"{self.root}/output/{shard}/{execution}"
-        return f"{path}.stdout", f"{path}.stderr"
+        return f"{self.root}/output/{shard}/{execution}.{stream}"
 
     def runner_lock(self, runner: int) -> str:
         """Return the path of the lock that a runner holds as long as it lives."""

@@ -63,7 +63,7 @@ def print_error(error: QueuectlError) -> None:
     """Print an error and what to do about it."""
     try:
         sys.stdout.flush()
-    except OSError:  # a full disk: what was to be said there is lost, and is tried again by whoever flushes next
+    except OSError:  # a full disk: what is left to be said there would be tried again on the way out
         silence(sys.stdout)
     text = error.detailed() if sys.stderr.isatty() else str(error)
     note(f"{paint('error', 'error:', sys.stderr)} {text}")
