@@ -14,6 +14,10 @@ import pytest
 COMMAND = Path(sys.executable).parent / "queuectl"
 _MINUTE = 60.0
 
+# What a user's shell has, without what would reach into the test. Taken once, by the thread that imports: pytest sets a
+# variable for each test, which another thread must not meet while it goes through all of them.
+_VARIABLES = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "QUEUECTL_", "XDG_"))}
+
 
 @dataclass
 class Queuectl:
@@ -79,9 +83,8 @@ def queuectl_in(place: Path) -> Queuectl:
     """Return the command with a folder, a home and a queue of its own in ``place``."""
     folder = place / "project"
     folder.mkdir()
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "QUEUECTL_", "XDG_"))}
-    path = f"{COMMAND.parent}{os.pathsep}{kept.get('PATH', '')}"
-    environ = {**kept, "HOME": str(place / "home"), "QUEUECTL_DB": str(place / "queue.db"), "PATH": path}
+    path = f"{COMMAND.parent}{os.pathsep}{_VARIABLES.get('PATH', '')}"
+    environ = {**_VARIABLES, "HOME": str(place / "home"), "QUEUECTL_DB": str(place / "queue.db"), "PATH": path}
     return Queuectl(folder, environ)
 
 
