@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 from queuectl.fence import MARK
 from queuectl.instants import format_instant
 from queuectl.job import Run
+from queuectl.programs import Programs
 from queuectl.spec import JobSpec
 from queuectl.spool import Spool
 
@@ -29,9 +30,9 @@ OUR_VARIABLES: Final = (
 class Order(NamedTuple):
     """One execution of a run, as it was claimed.
 
-    ``argv`` is what is started, limits included, and ``program`` what people call it. ``env`` are the job's own
-    variables, which go before those of ``env_file``, which is read at the attempt; ``ours`` are the values of
-    ``OUR_VARIABLES``. ``timeout`` and ``grace_period`` are seconds.
+    ``argv`` is what is started, limits included, ``file`` where that was found, if it was looked for already, and
+    ``program`` what people call it. ``env`` are the job's own variables, which go before those of ``env_file``, which
+    is read at the attempt; ``ours`` are the values of ``OUR_VARIABLES``. ``timeout`` and ``grace_period`` are seconds.
     """
 
     execution: str
@@ -39,6 +40,7 @@ class Order(NamedTuple):
     lease: int
     runner: int
     argv: tuple[str, ...]
+    file: str | None
     program: str
     cwd: str
     env: dict[str, str]
@@ -48,16 +50,24 @@ class Order(NamedTuple):
     grace_period: float
 
 
-def order_of(run: Run, spool: Spool) -> Order:
-    """Return what a worker has to know to attempt a run that was claimed."""
+def order_of(run: Run, spool: Spool, programs: Programs | None = None) -> Order:
+    """Return what a worker has to know to attempt a run that was claimed.
+
+    ``programs`` finds its program now, for a worker on this machine that begins soon.
+    """
     spec, execution = run.spec, run.execution
     manifest, _, job = (run.job or "").partition("/")
+    argv = limited(spec)
+    file = None
+    if programs is not None and (not spec.env_file or "PATH" in spec.env):  # else the file may tell the path
+        file = programs.find(argv[0], spec.env)
     return Order(
         execution,
         run.attempts,
         run.lease or 0,
         run.runner or 0,
-        limited(spec),
+        argv,
+        file,
         spec.argv[0],
         spec.cwd or "/",
         dict(spec.env),

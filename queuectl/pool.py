@@ -18,6 +18,7 @@ from typing import Final
 
 from queuectl import failpoint
 from queuectl.aftermath import account_of, unfinished
+from queuectl.environment import own_environment
 from queuectl.executors import Answer
 from queuectl.job import Attempt, Run
 from queuectl.journal import attempt_in, is_record, read_journals
@@ -25,6 +26,7 @@ from queuectl.line import KIND, Line, end_forkserver
 from queuectl.order import order_of, pack, unpack
 from queuectl.outcome import NEVER_BEGAN, Exited
 from queuectl.process import NOT_EXECUTABLE, ORPHAN_GRACE, ORPHAN_PATIENCE, Interrupt
+from queuectl.programs import Programs
 from queuectl.spool import Spool
 from queuectl.worker import LARGEST_MESSAGE
 
@@ -57,6 +59,7 @@ class LocalPool:
         self._spool = spool
         self._selector = selector
         self._runner = runner
+        self._environ = own_environment()  # as the workers have it
         self._output_limit = output_limit
         self._begins_within = begins_within
         self._in_flight: dict[str, Run] = {}
@@ -176,14 +179,15 @@ class LocalPool:
 
     def _send_backlog(self) -> None:
         sent = 0
+        programs = Programs(self._environ)
         with contextlib.suppress(BlockingIOError):
             for run in self._backlog:
-                self._send(run)
+                self._send(run, programs)
                 sent += 1
         del self._backlog[:sent]
 
-    def _send(self, run: Run) -> None:
-        packed = pack(order_of(run, self._spool))
+    def _send(self, run: Run, programs: Programs) -> None:
+        packed = pack(order_of(run, self._spool, programs))
         try:
             if len(packed) > LARGEST_MESSAGE:  # the worker would get a part of it, and die of that
                 raise OSError(errno.EMSGSIZE, os.strerror(errno.EMSGSIZE))

@@ -17,6 +17,7 @@ from queuectl.order import Order
 from queuectl.outcome import Cancelled, Exited, Lost, Outcome, Released, Signalled, TimedOut
 from queuectl.output import Outputs
 from queuectl.pipes import Pipes
+from queuectl.programs import find_program
 
 if TYPE_CHECKING:
     from resource import struct_rusage
@@ -125,7 +126,7 @@ class ProcessTree:
         try:
             os.chdir(self._order.cwd)
             return os.posix_spawn(
-                _program(argv[0], environment),
+                self._order.file or find_program(argv[0], environment.get("PATH", os.defpath)),
                 argv,
                 environment,
                 file_actions=(
@@ -278,17 +279,6 @@ def reaped(line: socket.socket | None) -> int | None:
     except ChildProcessError:
         return count
     return None
-
-
-def _program(name: str, environment: Mapping[str, str]) -> str:
-    """Return the program to start; raises FileNotFoundError."""
-    if "/" in name:
-        return name
-    for folder in environment.get("PATH", os.defpath).split(os.pathsep):
-        found = f"{folder or '.'}/{name}"
-        if os.access(found, os.X_OK) and not os.path.isdir(found):
-            return found
-    raise FileNotFoundError
 
 
 def exit_notice(pid: int) -> int:

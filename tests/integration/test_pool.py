@@ -62,6 +62,42 @@ def test_no_run_waits_behind_a_long_one_while_a_worker_idles(pool):
     assert answers(pool, 3) == {2: Exited(0), 3: Exited(0), 4: Exited(0)}
 
 
+def test_a_program_is_looked_for_where_each_job_s_own_path_says(pool, spool, tmp_path):
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "which-one").write_text(f"#!/bin/sh\necho {name}\n")
+        (tmp_path / name / "which-one").chmod(0o755)
+    (tmp_path / "two.env").write_text(f"PATH={tmp_path}/two:/usr/bin:/bin\n")
+    ways = [
+        {"env": {"PATH": f"{tmp_path}/one:/usr/bin:/bin"}},
+        {"env_file": str(tmp_path / "two.env")},
+        {"env": {"PATH": "one:/usr/bin:/bin"}, "cwd": str(tmp_path)},
+        {"env": {"PATH": "/usr/bin:/bin"}, "env_file": str(tmp_path / "two.env")},
+    ]
+    started = [
+        make_run(number=number, id=f"r{number}", spec=make_spec(command=("which-one",), **way))
+        for number, way in enumerate(ways, start=1)
+    ]
+
+    pool.start(started)
+
+    missing = Exited(127, "cannot start `which-one`: not found")
+    assert answers(pool, 4) == {1: Exited(0), 2: Exited(0), 3: Exited(0), 4: missing}
+    wrote = [b"".join(read_output(spool.output(run.execution, "stdout"))) for run in started[:3]]
+    assert wrote == [b"one\n", b"two\n", b"one\n"]
+
+
+def test_a_program_that_was_installed_since_the_last_runs_is_found(pool, tmp_path):
+    early, late = runs(("latest",), ("latest",), env={"PATH": f"{tmp_path}:/usr/bin:/bin"})
+    pool.start([early])
+    assert answers(pool, 1) == {1: Exited(127, "cannot start `latest`: not found")}
+
+    (tmp_path / "latest").symlink_to("/bin/true")
+    pool.start([late])
+
+    assert answers(pool, 1) == {2: Exited(0)}
+
+
 def test_a_job_leads_a_group_of_its_own_and_has_no_terminal(pool, spool):
     job = (
         "import os\n"
