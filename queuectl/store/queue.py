@@ -59,7 +59,11 @@ class Queue(Hooks):
             due = self.next_due()  # what a runner that waits finds out for less
             if due is None or due > now:
                 return []
-            numbers = [number for (number,) in self._all("due_runs", {"limit": limit, "now": at})]
+            wanted = {"limit": limit, "now": at}
+            found = self._all("due_first", wanted)
+            if len(found) < limit:  # there may be more of smaller priorities
+                found = self._all("due_runs", wanted)
+            numbers = [number for (number,) in found]
             rows = self._all("claim_runs", {"numbers": to_json(numbers), "runner": runner, "now": at})
             self._all("next_lease")
         claimed = {row[0]: run_of(row) for row in rows}  # RETURNING promises no order

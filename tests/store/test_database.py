@@ -250,6 +250,7 @@ def test_a_backup_never_overwrites(path, tmp_path):
 
 
 HOT = {
+    "due_first": ("runs_waiting",),
     "due_runs": ("runs_waiting",),
     "claim_runs": ("INTEGER PRIMARY KEY",),
     "next_due": ("runs_waiting",),
