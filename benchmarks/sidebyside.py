@@ -44,9 +44,10 @@ def interleaved(tasks: Mapping[str, Callable[[], float]], *, rounds: int, warmup
     return found
 
 
-def ratio(found: Mapping[str, Sequence[float]], name: str, base: str) -> float:
-    """Return the median of the ratios to ``base``, round by round."""
-    return statistics.median(one / other for one, other in zip(found[name], found[base], strict=True))
+def ratios(found: Mapping[str, Sequence[float]], name: str, base: str) -> list[float]:
+    """Return the quartiles of the ratios to ``base``, round by round; the second is the median."""
+    by_round = [one / other for one, other in zip(found[name], found[base], strict=True)]
+    return statistics.quantiles(by_round, n=4, method="inclusive")
 
 
 def machine() -> str:

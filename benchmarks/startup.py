@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from scale import fill
-from sidebyside import QUEUECTL, interleaved, machine, ratio, seconds_of
+from sidebyside import QUEUECTL, interleaved, machine, ratios, seconds_of
 
 from queuectl.store import Store
 
@@ -77,7 +77,7 @@ def timed(
 
 def shown(found: Mapping[str, Sequence[float]], name: str, base: str, limit: float | None) -> bool:
     """Print the line of one command; return whether it takes longer than it may."""
-    times = ratio(found, name, base)
+    _, times, _ = ratios(found, name, base)
     at_most = f"  (at most {limit:g} x)" if limit else ""
     print(f"{name:<48} {statistics.median(found[name]) * 1000:7.1f} ms  {times:5.2f} x{at_most}")
     return limit is not None and times > limit

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from sidebyside import QUEUECTL, interleaved, machine, ratio
+from sidebyside import QUEUECTL, interleaved, machine, ratios
 
 WORKERS = 4
 _HUEY = """
@@ -116,11 +116,11 @@ def main(runs: int, rounds: int) -> None:
             tasks["Huey SQLite, fsync, shell"] = contest.huey
         found = interleaved(tasks, rounds=rounds)
     print(f"{machine()}; {runs:,} commands, {WORKERS} at a time; medians of {rounds} interleaved rounds")
+    print("beside xargs: the median, and what half of the rounds lay within; far apart, the machine was busy")
     for name, taken in found.items():
-        base = f"xargs -P{WORKERS}, {'argv' if 'argv' in name else 'shell'}"
-        print(
-            f"{name:<30} {runs / statistics.median(taken):7.0f} a second  {1 / ratio(found, name, base):5.2f} x xargs"
-        )
+        low, middle, high = ratios(found, f"xargs -P{WORKERS}, {'argv' if 'argv' in name else 'shell'}", name)
+        rate = runs / statistics.median(taken)
+        print(f"{name:<30} {rate:7.0f} a second  {middle:5.2f} x xargs ({low:.2f} to {high:.2f})")
 
 
 if __name__ == "__main__":
