@@ -34,7 +34,7 @@ class Workbench:
     spool: Spool
     journal: Journal
     output_limit: int
-    environ: Mapping[str, str]
+    environ: Mapping[bytes, bytes]
     line: socket.socket | None = None
     pipes: Pipes = field(default_factory=Pipes)
 
@@ -129,7 +129,7 @@ def _is_called(line: socket.socket | None, *, within: int) -> bool:
     return bool(waiting.poll(within))
 
 
-def _environment(order: Order, environ: Mapping[str, str]) -> dict[str, str]:
+def _environment(order: Order, environ: Mapping[bytes, bytes]) -> dict[bytes, bytes | str]:
     try:
         return job_environment(order, environ)
     except (OSError, ValueError) as error:

@@ -16,13 +16,14 @@ _LARGEST_FILE = 1 << 20
 _LINE = re.compile(r"(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.ASCII)
 
 
-def job_environment(order: Order, environ: Mapping[str, str]) -> dict[str, str]:
+def job_environment(order: Order, environ: Mapping[bytes, bytes]) -> dict[bytes, bytes | str]:
     """Return ``environ``, then the env_file's variables, then those of the order: the job's and ours.
 
-    Raises what ``read_env_file`` does.
+    Names are bytes, as the system has them: each of them is there once. Raises what ``read_env_file`` does.
     """
-    from_file = read_env_file(order.env_file) if order.env_file else {}
-    return {**environ, **from_file, **order.env, **dict(zip(OUR_VARIABLES, order.ours, strict=True))}
+    own = {**(read_env_file(order.env_file) if order.env_file else {}), **order.env}
+    ours = zip(OUR_VARIABLES, order.ours, strict=True)
+    return {**environ, **{os.fsencode(name): value for name, value in own.items()}, **dict(ours)}
 
 
 def own_environment() -> dict[str, str]:
@@ -31,6 +32,11 @@ def own_environment() -> dict[str, str]:
     path = os.environ.get("PATH", os.defpath)
     environ = {name: value for name, value in os.environ.items() if name != failpoint.VARIABLE}
     return environ | {"PATH": path if here in path.split(os.pathsep) else f"{path}{os.pathsep}{here}"}
+
+
+def base_environment() -> dict[bytes, bytes]:
+    """Return ``own_environment`` as the system has it, so that this need not be worked out for each job."""
+    return {os.fsencode(name): os.fsencode(value) for name, value in own_environment().items()}
 
 
 def read_env_file(path: str) -> dict[str, str]:

@@ -12,7 +12,7 @@ from typing import Final, Protocol
 from queuectl import fence
 from queuectl.aftermath import account_of, lost, unfinished
 from queuectl.attempt import Workbench, execute
-from queuectl.environment import own_environment
+from queuectl.environment import base_environment
 from queuectl.job import Attempt, Run
 from queuectl.journal import Journal, attempt_in, read_journals
 from queuectl.order import order_of
@@ -148,7 +148,7 @@ def _execute(run: Run, spool: Spool, output_limit: int) -> Attempt:
     """Make one attempt, with a journal of its own, wherever the executor has it made."""
     here = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     journal = Journal(spool.journal(run.runner or 0, run.execution))
-    bench = Workbench(spool=spool, journal=journal, output_limit=output_limit, environ=own_environment())
+    bench = Workbench(spool=spool, journal=journal, output_limit=output_limit, environ=base_environment())
     try:
         attempt = attempt_in(execute(order_of(run, spool), bench))
         assert attempt is not None

@@ -15,16 +15,16 @@ from queuectl.spec import JobSpec
 from queuectl.spool import Spool
 
 OUR_VARIABLES: Final = (
-    "QUEUECTL_DB",
-    "QUEUECTL_RUN_ID",
-    "QUEUECTL_JOB",
-    "QUEUECTL_MANIFEST",
-    "QUEUECTL_ATTEMPT",
-    "QUEUECTL_MAX_ATTEMPTS",
-    "QUEUECTL_SCHEDULED_AT",
-    MARK,
+    b"QUEUECTL_DB",
+    b"QUEUECTL_RUN_ID",
+    b"QUEUECTL_JOB",
+    b"QUEUECTL_MANIFEST",
+    b"QUEUECTL_ATTEMPT",
+    b"QUEUECTL_MAX_ATTEMPTS",
+    b"QUEUECTL_SCHEDULED_AT",
+    MARK.encode(),
 )
-"""By which a job knows what it is; an order has the values alone."""
+"""By which a job knows what it is, as the system has names; an order has the values alone."""
 
 
 class Order(NamedTuple):

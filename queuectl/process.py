@@ -71,7 +71,7 @@ class ProcessTree:
     def __init__(
         self,
         order: Order,
-        environment: Mapping[str, str],
+        environment: Mapping[bytes, bytes | str],
         lock: int,
         outputs: Outputs,
         pipes: Pipes,
@@ -121,12 +121,12 @@ class ProcessTree:
         code = os.waitstatus_to_exitcode(status)
         return Exited(code) if code >= 0 else Signalled(-code)
 
-    def _spawn(self, environment: Mapping[str, str], lock: int, stdout: int, stderr: int) -> int:
+    def _spawn(self, environment: Mapping[bytes, bytes | str], lock: int, stdout: int, stderr: int) -> int:
         argv = self._order.argv
         try:
             os.chdir(self._order.cwd)
             return os.posix_spawn(
-                self._order.file or find_program(argv[0], environment.get("PATH", os.defpath)),
+                self._order.file or find_program(argv[0], os.fsdecode(environment.get(b"PATH", os.defpath))),
                 argv,
                 environment,
                 file_actions=(

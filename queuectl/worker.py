@@ -10,7 +10,7 @@ from typing import Final
 
 from queuectl import failpoint
 from queuectl.attempt import Workbench, execute
-from queuectl.environment import own_environment
+from queuectl.environment import base_environment
 from queuectl.journal import Journal, file_line, hello
 from queuectl.order import Order, unpack
 from queuectl.process import adopt_orphans
@@ -32,7 +32,7 @@ def serve(channel: socket.socket, line: socket.socket, spool: Spool, journal: st
         _adopt(line)
         failpoint.reach("worker-before-hello")
         bench = Workbench(
-            spool=spool, journal=Journal(journal), output_limit=output_limit, environ=own_environment(), line=line
+            spool=spool, journal=Journal(journal), output_limit=output_limit, environ=base_environment(), line=line
         )
         _serve(channel, line, bench)
         signal.alarm(_ORPHAN_ENDS_WITHIN)  # nobody is left who could end us if we hang

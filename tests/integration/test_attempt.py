@@ -10,7 +10,7 @@ import pytest
 
 from queuectl import fence
 from queuectl.attempt import Workbench, execute
-from queuectl.environment import own_environment
+from queuectl.environment import base_environment
 from queuectl.journal import Journal, attempt_in, read_journals
 from queuectl.order import order_of
 from queuectl.outcome import Cancelled, Exited, Lost, Released, Signalled, TimedOut
@@ -30,7 +30,7 @@ def bench(spool):
     def make(*, journal="w", **keys):
         journal = Journal(spool.journal(1, journal)) if isinstance(journal, str) else journal
         return Workbench(
-            spool=spool, journal=journal, environ=own_environment(), **({"output_limit": 1 << 20, "line": None} | keys)
+            spool=spool, journal=journal, environ=base_environment(), **({"output_limit": 1 << 20, "line": None} | keys)
         )
 
     yield make

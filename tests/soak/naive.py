@@ -14,7 +14,7 @@ from socket import gethostname
 
 from queuectl import clock
 from queuectl.cli.progress import attempt_line
-from queuectl.environment import job_environment
+from queuectl.environment import base_environment, job_environment
 from queuectl.job import Attempt, Run
 from queuectl.lifecycle import settle
 from queuectl.order import order_of
@@ -54,7 +54,7 @@ class NaiveRunner:
                     self._settle(run, Released())
 
     def _attempt(self, run: Run) -> Exited:
-        environment = job_environment(order_of(run, self._spool), environ)
+        environment = job_environment(order_of(run, self._spool), base_environment())
         quiet = subprocess.DEVNULL
         done = subprocess.run(run.spec.argv, env=environment, stdout=quiet, stderr=quiet, check=False)
         return Exited(done.returncode)
