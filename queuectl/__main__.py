@@ -6,6 +6,7 @@ Workers import this module when they start, so everything heavy is imported insi
 import gc
 import os
 import sys
+from contextlib import suppress
 
 
 def main() -> None:
@@ -17,8 +18,9 @@ def main() -> None:
     if sys.argv[1:] == ["--version"]:  # answered before the command line is built: scripts ask often
         from queuectl import __version__
 
-        sys.stdout.write(f"queuectl {__version__}\n")
-        return
+        with suppress(OSError):  # nobody reads, or the disk is full: the command line knows what to say of that
+            os.write(sys.stdout.fileno(), f"queuectl {__version__}\n".encode())
+            return
     gc.disable()  # all that is imported stays; the command line looks for garbage once it is complete
     from queuectl import cli
 

@@ -181,6 +181,8 @@ def test_a_runner_whose_database_was_replaced_stops_and_says_so(queuectl, tmp_pa
         ("queuectl list >&-", 0, ""),
         ("queuectl enqueue - <&-", 0, ""),
         ("queuectl list > /dev/full", 1, "No space left on device"),
+        ("queuectl --version > /dev/full", 1, "No space left on device"),
+        ("set -o pipefail; queuectl --version | exec 0<&-", 0, ""),
         (f"queuectl list --db {'x' * 400}", 69, "File name too long"),
         ("queuectl backup copy.db --db none.db", 69, "there is no queue"),
         ("mkdir gone; cd gone; rmdir ../gone; queuectl list", 1, "No such file or directory"),
