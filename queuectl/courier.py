@@ -41,10 +41,10 @@ class Courier:
         self._store = store
         self._runner = runner
         self._line = line
-        self._ended: SimpleQueue[tuple[Errand, Delivery]] = SimpleQueue()
+        self._ended: SimpleQueue[tuple[int, Delivery]] = SimpleQueue()
         self._bell, self._ring = os.pipe()
         self._under_way: dict[int, Errand] = {}
-        self._unstored: list[tuple[Errand, Delivery]] = []
+        self._unstored: list[tuple[int, Delivery]] = []
         self._hurry = threading.Event()  # whatever is being delivered is to end now
         self._is_stopping = False
 
@@ -81,12 +81,14 @@ class Courier:
             self._unstored.append(self._ended.get())
         try:
             while self._unstored:
-                self._store_end(*self._unstored[0])
-                self._under_way.pop(self._unstored.pop(0)[0].id)
+                number, delivery = self._unstored[0]
+                self._store_end(self._under_way[number], delivery)
+                del self._under_way[number]
+                self._unstored.pop(0)
             room = 0 if self._is_stopping else HANDS - len(self._under_way)
             if room:
                 for errand in self._store.claim_hooks(limit=room, runner=self._runner, now=clock.now()):
-                    self._begin(errand)
+                    self._take(errand)
             due = self._store.next_hook() if room > 0 and len(self._under_way) < HANDS else None
         except (DatabaseBusy, DatabaseUnavailable):
             if self._is_stopping and self._hurry.is_set():
@@ -98,8 +100,11 @@ class Courier:
         wait = _LOOK_SECONDS if due is None else (due - clock.now()).total_seconds()
         return min(max(wait, 0.0), _LOOK_SECONDS)
 
-    def _begin(self, errand: Errand) -> None:
+    def _take(self, errand: Errand) -> None:
+        is_under_way = errand.id in self._under_way
         self._under_way[errand.id] = errand
+        if is_under_way:  # the clock was set, or the machine slept: it is due again, and its end is that of this try
+            return
         if errand.tries - errand.failures > _MOST_LOST:
             self._report(errand, Delivery(is_done=False, is_final=True, detail="given up: its couriers died of it"))
             return
@@ -109,7 +114,7 @@ class Courier:
         self._report(errand, deliver(errand, database=str(self._store.path), hurry=self._hurry))
 
     def _report(self, errand: Errand, delivery: Delivery) -> None:
-        self._ended.put((errand, delivery))
+        self._ended.put((errand.id, delivery))
         os.write(self._ring, b"!")
 
     def _store_end(self, errand: Errand, delivery: Delivery) -> None:
