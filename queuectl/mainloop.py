@@ -16,7 +16,7 @@ from typing import Final, Protocol
 from queuectl import clock, failpoint
 from queuectl.clockwork import Clockwork
 from queuectl.dispatch import Dispatch
-from queuectl.errors import DatabaseBusy, DatabaseTooNew, DatabaseUnavailable, UsageError
+from queuectl.errors import DatabaseBusy, DatabaseTooNew, DatabaseUnavailable, QueuectlError, UsageError
 from queuectl.job import Run
 from queuectl.line import files_needed
 from queuectl.pool import LocalPool
@@ -132,8 +132,11 @@ class MainLoop:
             with suppress(DatabaseBusy, DatabaseUnavailable):
                 dispatch.tend(now=clock.now())
         if runner.owes_hooks:
-            dispatch.send()
             runner.owes_hooks = False
+            try:
+                dispatch.send()
+            except OSError as error:  # too many processes, a Python that was replaced: the next look tries again
+                self._audience.troubled(QueuectlError(f"no hook can be delivered: {error.strerror}"))
 
     def _newer_schema(self) -> DatabaseTooNew | None:
         """Return why this program should work on the queue no more: another one has migrated it."""

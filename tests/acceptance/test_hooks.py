@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -328,3 +329,25 @@ def test_plan_shows_hooks_that_changed(queuectl):
         "      on_dead: 'mail ada (timeout 30 s, retries 0)' → 'mail bob (timeout 30 s, retries 0)'  nightly.toml:6:11"
         in queuectl("plan", "nightly.toml").stdout.splitlines()
     )
+
+
+def test_a_runner_that_cannot_start_a_courier_goes_on_and_says_so(queuectl, tmp_path):
+    """It ended with its attempts under way, once the Python that it was started with had been replaced."""
+    python = tmp_path / "python"
+    python.symlink_to(sys.executable)
+    with (tmp_path / "errors").open("w") as errors:
+        runner = subprocess.Popen(
+            [python, "-m", "queuectl", "run"],
+            cwd=queuectl.folder,
+            env={**queuectl.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            stdout=subprocess.DEVNULL,
+            stderr=errors,
+        )
+    queuectl.started.append(runner)
+    eventually(lambda: queuectl.json("status")["runners"])
+    python.unlink()
+
+    job(queuectl, 'on_success = "true"', command="true", name="good")
+
+    eventually(lambda: "no hook can be delivered" in (tmp_path / "errors").read_text())
+    assert runner.poll() is None
