@@ -59,8 +59,8 @@ def order_of(run: Run, spool: Spool, programs: Programs | None = None) -> Order:
     manifest, _, job = (run.job or "").partition("/")
     argv = limited(spec)
     file = None
-    if programs is not None and (not spec.env_file or "PATH" in spec.env):  # else the file may tell the path
-        file = programs.find(argv[0], spec.env)
+    if programs is not None and not spec.env_file and "PATH" not in spec.env:
+        file = programs.find(argv[0])  # on our own path: a folder of another one may hang, and us with it
     return Order(
         execution,
         run.attempts,

@@ -59,7 +59,7 @@ class LocalPool:
         self._spool = spool
         self._selector = selector
         self._runner = runner
-        self._environ = own_environment()  # as the workers have it
+        self._path = own_environment()["PATH"]  # as the workers have it
         self._output_limit = output_limit
         self._begins_within = begins_within
         self._in_flight: dict[str, Run] = {}
@@ -167,7 +167,8 @@ class LocalPool:
         self._hired += 1
         journal = self._spool.journal(self._runner, self._hired)
         line = Line(
-            journal,
+            self._hired,
+            self._spool.journal(self._runner, self._hired),
             self._taking,
             self._spool,
             self._context,

@@ -1,7 +1,7 @@
 """Where the program is that a command names: in one of the folders of a path, the first that has it."""
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from itertools import takewhile
 
 
@@ -17,23 +17,22 @@ def find_program(name: str, path: str) -> str:
 
 
 class Programs:
-    """Finds the programs of many commands that start at about the same time, each only once.
+    """Finds the programs of many commands that start at about the same time, each only once."""
 
-    ``environ`` is what the commands' own variables are added to.
-    """
+    def __init__(self, path: str) -> None:
+        self._folders = list(takewhile(os.path.isabs, path.split(os.pathsep)))
+        self._found: dict[str, str | None] = {}
 
-    def __init__(self, environ: Mapping[str, str]) -> None:
-        self._path = environ.get("PATH", os.defpath)
-        self._found: dict[tuple[str, str], str | None] = {}
-
-    def find(self, name: str, env: Mapping[str, str]) -> str | None:
-        """Return the file to start; None if there is none, or if that depends on the folder that it is started in."""
+    def find(self, name: str) -> str | None:
+        """Return the file to start; None if there is none, or if that is known only where it is started."""
         if "/" in name:
             return name
-        path = env.get("PATH", self._path)
-        if (name, path) not in self._found:
-            self._found[name, path] = _first(name, takewhile(os.path.isabs, path.split(os.pathsep)))
-        return self._found[name, path]
+        if name not in self._found:
+            try:
+                self._found[name] = _first(name, self._folders)
+            except ValueError:  # no file of this system can have that name
+                self._found[name] = None
+        return self._found[name]
 
 
 def _first(name: str, folders: Iterable[str]) -> str | None:
