@@ -10,16 +10,28 @@ import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from queuectl import clock, failpoint, fence, presence
 from queuectl.environment import job_environment
 from queuectl.journal import Journal, record_line
 from queuectl.order import Order
-from queuectl.outcome import NEVER_BEGAN, Exited, Lost, Outcome
+from queuectl.outcome import NEVER_BEGAN, Exited, Lost, Outcome, Released
 from queuectl.output import Outputs
 from queuectl.pipes import Pipes
-from queuectl.process import NOT_EXECUTABLE, CannotStart, Interrupt, ProcessTree, heard, is_childless
+from queuectl.process import (
+    NOT_EXECUTABLE,
+    CannotStart,
+    Footprint,
+    Interrupt,
+    ProcessTree,
+    heard,
+    is_childless,
+    message_by,
+)
 from queuectl.spool import Spool
+
+_TROUBLE_WAIT: Final = 1000  # milliseconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +49,7 @@ class Workbench:
     environ: Mapping[bytes, bytes]
     line: socket.socket | None = None
     pipes: Pipes = field(default_factory=Pipes)
+    footprint: Footprint = field(default_factory=Footprint)
 
 
 def execute(order: Order, bench: Workbench) -> bytes:
@@ -63,7 +76,12 @@ def execute(order: Order, bench: Workbench) -> bytes:
         outcome = Exited(error.code, str(error))
         outputs.write("stderr", f"queuectl: {error}\n".encode(errors="backslashreplace"))
     except OSError as error:
-        outcome = Lost(f"the attempt could not be prepared: {error.strerror}")
+        if lock is None:  # a full disk, too many files: nothing was started, and nothing else need be tried at once
+            _is_called(line, within=_TROUBLE_WAIT)
+            outcome = Released(began=False, trouble=error.strerror)
+        else:
+            bench.pipes.close()  # there may be something in them
+            outcome = Lost(f"the attempt could not be prepared: {error.strerror}")
     usage = process.usage if process else None
     record = record_line(
         order.lease,
@@ -75,7 +93,7 @@ def execute(order: Order, bench: Workbench) -> bytes:
         outputs.total("stdout"),
         outputs.total("stderr"),
         usage and round((usage.ru_utime + usage.ru_stime) * 1_000_000),
-        usage and usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024),
+        _bytes_of(bench.footprint.beyond(usage.ru_maxrss)) if usage else None,
     )
     outputs.close()
     failpoint.reach("end-before-journal")
@@ -88,6 +106,10 @@ def execute(order: Order, bench: Workbench) -> bytes:
     return record
 
 
+def _bytes_of(max_rss: int | None) -> int | None:
+    return max_rss and max_rss * (1 if sys.platform == "darwin" else 1024)
+
+
 def _end_daemons(lock: str, mark: str, grace: float, line: socket.socket | None) -> None:
     """End what left the command's session and so its process group: it still has the lock, or the mark."""
     kill_at = time.monotonic() + grace
@@ -96,7 +118,7 @@ def _end_daemons(lock: str, mark: str, grace: float, line: socket.socket | None)
         # Nothing tells us when somebody else's child ends, but the runner may be in a hurry.
         if _is_called(line, within=10):
             assert line is not None
-            message = line.recv(256)
+            message = message_by(line)
             if not message or message.startswith(Interrupt.KILL.encode()):
                 kill_at, line = min(kill_at, time.monotonic()), None
         sig = signal.SIGKILL if time.monotonic() >= kill_at else signal.SIGCONT

@@ -218,7 +218,8 @@ class Attempt:
     """One execution of a run's command, as it ended.
 
     ``stdout_bytes`` and ``stderr_bytes`` are what the command wrote, kept or not; ``cpu_seconds`` and
-    ``max_rss_bytes`` are those of the command's process and the children it waited for.
+    ``max_rss_bytes`` are those of the command's process and the children it waited for, the latter None if it was no
+    more than a worker's own.
     """
 
     number: int

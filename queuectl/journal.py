@@ -157,8 +157,9 @@ def record_line(
     Put together by hand: a worker makes one after each command, when an encoder has to be fetched into the caches anew.
     """
     began_and_ended = f"{lease},{number},{runner},{started_at},{finished_at}"
-    used = "null,null" if cpu_micros is None else f"{cpu_micros},{max_rss_bytes}"
-    return f"[{began_and_ended},{_in_json(outcome)},{stdout_bytes},{stderr_bytes},{used}]".encode()
+    cpu = "null" if cpu_micros is None else cpu_micros
+    max_rss = "null" if max_rss_bytes is None else max_rss_bytes
+    return f"[{began_and_ended},{_in_json(outcome)},{stdout_bytes},{stderr_bytes},{cpu},{max_rss}]".encode()
 
 
 def _in_json(outcome: Outcome) -> str:

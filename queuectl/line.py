@@ -39,13 +39,16 @@ def files_needed(workers: int) -> int:
 
 
 class Line:
-    """A worker, from its start to the end of its line; ``journal`` is what its journal's files' names begin with.
+    """A worker of a runner by its number, from its start to the end of its line.
+
+    ``journal`` is what the names of its journal's files begin with.
 
     One that has not spoken after ``speaks_within`` seconds is taken to hang.
     """
 
     def __init__(
         self,
+        worker: int,
         journal: str,
         channel: socket.socket,
         spool: Spool,
@@ -54,6 +57,7 @@ class Line:
         output_limit: int,
         speaks_within: float,
     ) -> None:
+        self.worker = worker
         self.run: Run | None = None
         """What it is doing."""
         self.is_open = True
@@ -81,12 +85,16 @@ class Line:
 
     def hear(self) -> Iterator[bytes]:
         """Yield what the worker has said: the names of executions that begin, and records of those that ended."""
+        was_reset = False
         while self.is_open:
             try:
                 length = self._socket.recv_into(_buffer)
             except BlockingIOError:
                 return
             except ConnectionError:
+                if not was_reset:  # told once, before what it said, of a worker that died with something unread
+                    was_reset = True
+                    continue
                 length = 0
             message = bytes(_buffer[:length])
             self.is_open = bool(message)

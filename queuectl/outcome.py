@@ -1,7 +1,7 @@
 """How an attempt ended: the few ways there are, each with the facts that belong to it."""
 
 import signal as signals
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 
@@ -61,10 +61,12 @@ class Lost:
 class Released:
     """The runner shut down and gave the run back; the attempt is not charged.
 
-    ``began`` is False if the command was never started, so that nothing of it can have happened.
+    ``began`` is False if the command was never started, so that nothing of it can have happened; ``trouble`` is what
+    kept a worker from starting any.
     """
 
     began: bool = True
+    trouble: str | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
         return "ended by a runner that shut down" if self.began else "given back by a runner before it began"

@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-from queuectl import failpoint
+from queuectl import failpoint, fence
 from queuectl.aftermath import account_of, unfinished
 from queuectl.environment import own_environment
 from queuectl.executors import Answer
@@ -72,6 +72,7 @@ class LocalPool:
         self._respawn_pause = 0.0
         self._speaks_within = self._first_word = _SPEAKS_WITHIN + size * _SPEAKS_WITHIN_EACH
         self._hired = 0
+        self._dismissed: list[int] = []  # workers that died, and whose journals are still there
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(["queuectl.worker"])
         self._sending, self._taking = socket.socketpair(socket.AF_UNIX, KIND)
@@ -125,6 +126,11 @@ class LocalPool:
         """Forget what was kept of the attempts that were collected: they are stored."""
         for line in self._lines:
             line.forget()
+        if self._dismissed and not self._fencing and not self._missing:
+            for worker in self._dismissed:
+                for path in self._spool.journals(self._runner, worker):
+                    fence.forget(path)
+            self._dismissed.clear()
 
     def recall(self) -> None:
         """Take back what no worker has taken; `collect` answers it as released."""
@@ -165,7 +171,6 @@ class LocalPool:
 
     def _hire(self) -> None:
         self._hired += 1
-        journal = self._spool.journal(self._runner, self._hired)
         line = Line(
             self._hired,
             self._spool.journal(self._runner, self._hired),
@@ -180,7 +185,7 @@ class LocalPool:
 
     def _send_backlog(self) -> None:
         sent = 0
-        programs = Programs(self._environ)
+        programs = Programs(self._path)
         with contextlib.suppress(BlockingIOError):
             for run in self._backlog:
                 self._send(run, programs)
@@ -232,6 +237,7 @@ class LocalPool:
     def _replace(self, line: Line) -> None:
         """Put a new worker in the place of one that died."""
         self._lines.remove(line)
+        self._dismissed.append(line.worker)
         self._selector.unregister(line)
         line.close()
         if run := line.ended():
@@ -296,8 +302,13 @@ class LocalPool:
                 line.tell(Interrupt.WITHDRAW, run)
         failpoint.reach("withdraw-told")
         answers = self._hear(self._lines)
+        begun = read_journals(self._spool.journals(self._runner)).keys()
         for run in overdue:
-            if self._missing.pop(run.execution, None) is not None:
+            if self._missing.pop(run.execution, None) is None:
+                continue
+            if run.execution in begun:  # whatever became of the word that it begins
+                self._fencing.append(run)
+            else:
                 answers.append(self._answered(run, unfinished(run, NEVER_BEGAN)))
         return answers
 

@@ -3,6 +3,7 @@
 import contextlib
 import ctypes
 import os
+import resource
 import select
 import signal
 import socket
@@ -10,7 +11,7 @@ import sys
 import time
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from queuectl import failpoint
 from queuectl.order import Order
@@ -19,9 +20,6 @@ from queuectl.output import Outputs
 from queuectl.pipes import Pipes
 from queuectl.programs import find_program
 
-if TYPE_CHECKING:
-    from resource import struct_rusage
-
 # Out of the way of what shells and scripts use.
 _LOCK_DESCRIPTOR: Final = min(219, os.sysconf("SC_OPEN_MAX") - 1) if os.sysconf("SC_OPEN_MAX") > 0 else 219
 NOT_EXECUTABLE, _NOT_FOUND = 126, 127  # as a shell says it
@@ -29,6 +27,7 @@ _PR_SET_CHILD_SUBREAPER: Final = 36
 _LONGEST_NAME: Final = 200  # as it is told
 _CHUNK = 65536
 _LONGEST_WAIT = 3600.0  # poll takes no more than 24 days
+_UNCERTAIN_KIB = 512  # each processor counts for itself, and adds it up seldom
 _LAST_WORDS = 16  # chunks that are still read when the command has ended: a child may write for ever
 ORPHAN_PATIENCE: Final = 0.5
 """The seconds that a job goes on undisturbed after its runner died: most jobs are short."""
@@ -49,6 +48,14 @@ class Interrupt(StrEnum):
     RELEASE = "release"  # the runner shuts down: end it within its grace period
     KILL = "kill"  # the runner stops at once
     WITHDRAW = "withdraw"  # do not begin it: the runner has given it up
+
+
+def message_by(line: socket.socket) -> bytes:
+    """Return what the runner says; nothing if it died, before it had read all that it was told or after."""
+    try:
+        return line.recv(256)
+    except ConnectionError:
+        return b""
 
 
 def heard(message: bytes) -> tuple[str, str]:
@@ -77,7 +84,7 @@ class ProcessTree:
         pipes: Pipes,
         line: socket.socket | None,
     ) -> None:
-        self.usage: struct_rusage | None = None
+        self.usage: resource.struct_rusage | None = None
         self.left_nothing = False
         """Whether it is proved that no process of the attempt lives any more."""
         self._order = order
@@ -101,7 +108,13 @@ class ProcessTree:
         self._poll = pipes.waiting(self._exit, None if line is None else line.fileno())
 
     def outcome(self) -> Outcome:
-        """Wait until the command has ended, end what it left behind, and return how it ended."""
+        """Wait until the command has ended, end what it left behind, and return how it ended; call it once."""
+        try:
+            return self._outcome()
+        finally:
+            os.close(self._exit)
+
+    def _outcome(self) -> Outcome:
         while not self._turn(self._next_deadline()):
             now = time.monotonic()
             if self._end_at is not None and now >= self._end_at and self._ending is None:
@@ -115,7 +128,6 @@ class ProcessTree:
         failpoint.reach("command-swept")
         if not (self._has_read or self._read_rest()) or not self.left_nothing:
             self._pipes.close()
-        os.close(self._exit)
         if self._ending is not None:
             return self._ending
         code = os.waitstatus_to_exitcode(status)
@@ -171,7 +183,7 @@ class ProcessTree:
 
     def _listen(self) -> None:
         assert self._line is not None
-        message = self._line.recv(256)
+        message = message_by(self._line)
         if not message:
             self._pipes.wait_no_more(self._line.fileno())
             self._orphaned()
@@ -247,11 +259,32 @@ class ProcessTree:
     def _read(self, descriptor: int, *, chunks: int) -> bool:
         """Read so many chunks, at most, of what the job wrote; return whether that was all there was."""
         for _ in range(chunks):
-            data = os.read(descriptor, _CHUNK)
+            try:
+                data = os.read(descriptor, _CHUNK)
+            except BlockingIOError:  # the chunk before was the last, and full
+                return True
             self._outputs.write(self._streams[descriptor], data)
             if len(data) < _CHUNK:
                 return True
         return False
+
+
+class Footprint:
+    """The most memory that this process itself has had.
+
+    A command starts as a copy of it, which Linux counts among what the command had: no less can be told of it.
+    """
+
+    def __init__(self) -> None:
+        self._most = 0
+
+    def beyond(self, max_rss: int) -> int | None:
+        """Return what a child had at most, in the system's unit; None if that may be only what it started as."""
+        if sys.platform == "darwin":
+            return max_rss
+        if max_rss > self._most:  # else we need not ask again: it only grows
+            self._most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss + _UNCERTAIN_KIB
+        return max_rss if max_rss > self._most else None
 
 
 def adopt_orphans() -> None:
@@ -286,6 +319,11 @@ def exit_notice(pid: int) -> int:
     if sys.platform == "darwin":
         queue = select.kqueue()
         event = select.kevent(pid, select.KQ_FILTER_PROC, select.KQ_EV_ADD, select.KQ_NOTE_EXIT)
-        queue.control([event], 0)
+        try:
+            queue.control([event], 0)
+        except ProcessLookupError:  # it has ended already, and waits to be reaped
+            ended, writing = os.pipe()
+            os.close(writing)
+            return ended
         return os.dup(queue.fileno())
     return os.pidfd_open(pid)

@@ -95,8 +95,14 @@ def outcome_to_values(outcome: Outcome) -> OutcomeValues:
             return "cancelled", None, None, None, None
         case Lost(cause):
             return "lost", None, None, None, cause
-        case Released(began):
-            return "released", None, None, None, None if began else _NOT_BEGUN
+        case Released(began, trouble):
+            return (
+                "released",
+                None,
+                None,
+                None,
+                None if began else f"{_NOT_BEGUN}: {trouble}" if trouble else _NOT_BEGUN,
+            )
 
 
 def attempt_of(record: Mapping[str, Any]) -> Attempt:
@@ -138,5 +144,6 @@ def _outcome_of(kind: str, code: int, signal: int, timeout: float, detail: str) 
         case "lost":
             return Lost(detail)
         case "released":
-            return Released(began=detail != _NOT_BEGUN)
+            not_begun, _, trouble = (detail or "").partition(": ")
+            return Released(began=not_begun != _NOT_BEGUN, trouble=trouble or None)
     raise ValueError(f"no outcome is called {kind}")

@@ -11,7 +11,7 @@ from queuectl.executors import Workers
 from queuectl.hooks import called
 from queuectl.job import Attempt, Run, State, Stop
 from queuectl.lifecycle import settle
-from queuectl.outcome import NEVER_BEGAN
+from queuectl.outcome import NEVER_BEGAN, Released
 from queuectl.process import Interrupt
 from queuectl.rescue import Rescuer
 from queuectl.slots import UnreadableSchedule, fire
@@ -95,7 +95,8 @@ class Runner:
                 self._store.beat(self.id, now=now)
                 self._store.fold_metrics(now=now)
             if rescue:
-                self._unsettled += self._rescuer.abandoned()
+                known = {run.execution for run, _ in self._unsettled}  # while nothing can be stored
+                self._unsettled += [each for each in self._rescuer.abandoned() if each[0].execution not in known]
                 now = self._clock()  # it takes time to end what a dead runner left, and a retry waits from its end
             with self._store.transaction():
                 stops = self._store.stops(self.id)
@@ -121,6 +122,9 @@ class Runner:
             failpoint.reach("settle-before-report")
             self.owes_hooks = self.owes_hooks or called(after) is not None
             self._account(run, after, attempt)
+        released = (attempt.outcome for _, _, attempt in settled if isinstance(attempt.outcome, Released))
+        for trouble in {outcome.trouble for outcome in released} - {None}:
+            self._reporter.troubled(QueuectlError(f"no command can be started: {trouble}"))
         for run in [run for run in self._workers.in_flight.values() if stops.get(run.number) is Stop.NOW]:
             self._interrupt(run, Interrupt.CANCEL)
         return self._look_ahead(now, bury=rescue)

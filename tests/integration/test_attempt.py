@@ -13,7 +13,7 @@ from queuectl.attempt import Workbench, execute
 from queuectl.environment import base_environment
 from queuectl.journal import Journal, attempt_in, read_journals
 from queuectl.order import order_of
-from queuectl.outcome import Cancelled, Exited, Lost, Released, Signalled, TimedOut
+from queuectl.outcome import NEVER_BEGAN, Cancelled, Exited, Lost, Released, Signalled, TimedOut
 from queuectl.output import Follower, Sink, read_output
 from queuectl.presence import Presence
 from queuectl.process import Interrupt
@@ -351,3 +351,28 @@ def test_a_job_that_takes_too_much_processor_time_is_ended_by_the_kernel(attempt
     ended, _, _ = attempt("while :; do :; done", limits=Limits(cpu=1), timeout=60)
 
     assert ended.outcome in (Signalled(signal.SIGXCPU), Signalled(signal.SIGKILL))
+
+
+def test_a_runner_that_died_without_reading_leaves_a_command_its_patience(spool, bench, tmp_path):
+    """Its end is told as an error to who had written to it: the run was called lost at once."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    theirs.send(b"1.1")
+    threading.Timer(0.1, ours.close).start()
+
+    ended = executed(make_run(spec=make_spec(command="sleep 0.3")), bench(line=theirs))
+
+    assert ended.outcome == Exited(0)
+    theirs.close()
+
+
+def test_what_cannot_be_written_down_is_not_begun_and_says_why(spool, bench, monkeypatch):
+    def full(*_):
+        raise OSError(28, os.strerror(28))
+
+    journal = Journal(spool.journal(1, "w"))
+    monkeypatch.setattr(journal, "_next_file", full)
+
+    ended = executed(make_run(spec=make_spec(command="exit 3")), bench(journal=journal))
+
+    assert ended.outcome == NEVER_BEGAN
+    assert ended.outcome.trouble == "No space left on device"

@@ -87,15 +87,83 @@ def test_a_program_is_looked_for_where_each_job_s_own_path_says(pool, spool, tmp
     assert wrote == [b"one\n", b"two\n", b"one\n"]
 
 
-def test_a_program_that_was_installed_since_the_last_runs_is_found(pool, tmp_path):
-    early, late = runs(("latest",), ("latest",), env={"PATH": f"{tmp_path}:/usr/bin:/bin"})
-    pool.start([early])
-    assert answers(pool, 1) == {1: Exited(127, "cannot start `latest`: not found")}
+def test_a_program_that_was_installed_since_the_last_runs_is_found(spool, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    early, late = runs(("latest",), ("latest",))
+    with selectors.DefaultSelector() as selector, contextlib.ExitStack() as stack:
+        pool = LocalPool(1, spool, selector, runner=1, output_limit=1 << 20, begins_within=60)
+        stack.callback(pool.close)
+        pool.start([early])
+        assert answers(pool, 1) == {1: Exited(127, "cannot start `latest`: not found")}
 
-    (tmp_path / "latest").symlink_to("/bin/true")
-    pool.start([late])
+        (tmp_path / "latest").symlink_to("/bin/true")
+        pool.start([late])
 
-    assert answers(pool, 1) == {2: Exited(0)}
+        assert answers(pool, 1) == {2: Exited(0)}
+
+
+def test_what_a_worker_said_is_heard_though_it_died_with_something_unread(spool, tmp_path):
+    """The end of its line is told before what it said: the run that it began was given back, and ran twice."""
+    other, begun = runs("true", f"echo $PPID > {tmp_path}/pid; sleep 60")
+    with selectors.DefaultSelector() as selector, contextlib.ExitStack() as stack:
+        pool = LocalPool(1, spool, selector, runner=1, output_limit=1 << 20)
+        stack.callback(pool.close)
+        pool.start([begun])
+        worker = worker_of(tmp_path / "pid")
+        os.kill(worker, signal.SIGSTOP)
+        [line] = pool._lines
+        line.tell(Interrupt.WITHDRAW, other)
+        os.kill(worker, signal.SIGKILL)
+
+        assert answers(pool, 1) == {2: Lost("its worker was killed")}
+
+
+def test_what_is_in_a_journal_was_begun_whatever_was_heard_of_it(spool, tmp_path):
+    [begun] = runs(f"echo $PPID > {tmp_path}/pid; sleep 60")
+    with selectors.DefaultSelector() as selector, contextlib.ExitStack() as stack:
+        pool = LocalPool(1, spool, selector, runner=1, output_limit=1 << 20)
+        stack.callback(pool.close)
+        pool.start([begun])
+        worker = worker_of(tmp_path / "pid")
+        os.kill(worker, signal.SIGSTOP)
+        pool._lines[0]._socket.recv(1 << 20)  # as if it had been lost
+        os.kill(worker, signal.SIGKILL)
+
+        assert answers(pool, 1) == {1: Lost("its worker was killed")}
+
+
+def test_the_journals_of_workers_that_died_do_not_stay(pool, spool, tmp_path):
+    for number in (1, 2, 3):
+        [run] = runs(f"echo $PPID > {tmp_path}/{number}; sleep 60")
+        pool.start([run])
+        os.kill(worker_of(tmp_path / str(number)), signal.SIGKILL)
+        assert answers(pool, 1) == {1: Lost("its worker was killed")}
+        pool.settled()
+
+    assert spool.journals(1) == []
+
+
+def test_a_command_that_ends_while_something_writes_without_end_has_ended(spool, tmp_path):
+    """The pipe was read once more after a full chunk: it would have blocked, and the run was called lost."""
+    with selectors.DefaultSelector() as selector, contextlib.ExitStack() as stack:
+        pool = LocalPool(2, spool, selector, runner=1, output_limit=1 << 20, begins_within=60)
+        stack.callback(pool.close)
+        pool.start(runs(*["setsid yes & sleep 0.05"] * 12, grace_period=0.0))
+
+        assert answers(pool, 12) == {number: Exited(0) for number in range(1, 13)}
+
+
+def test_no_memory_is_told_that_was_only_the_worker_s(pool):
+    pool.start(runs("true", """exec python3 -c 'b"x" * (100 << 20)'"""))
+    ended = {}
+
+    def both():
+        ended.update({run.number: attempt for run, attempt in pool.collect()})
+        return len(ended) == 2
+
+    eventually(both)
+    assert ended[1].max_rss_bytes is None
+    assert 100 << 20 < ended[2].max_rss_bytes < 200 << 20
 
 
 def test_a_job_leads_a_group_of_its_own_and_has_no_terminal(pool, spool):

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from queuectl.errors import DatabaseBusy
+from queuectl import attempt
+from queuectl.errors import DatabaseBusy, DatabaseUnavailable
 from queuectl.executors import ExecutorWorkers
 from queuectl.job import State
 from queuectl.journal import Journal
@@ -200,6 +201,49 @@ def test_a_run_of_a_dead_runner_that_had_not_begun_goes_back_uncharged(store, ma
 
     after = store.run(run.id)
     assert (after.state, after.attempts) == (State.PENDING, 0)
+
+
+def test_a_run_of_a_dead_runner_is_decided_once_however_long_nothing_can_be_stored(
+    store, make_runner, die, monkeypatch
+):
+    run = enqueue(store)
+    dead = make_runner(HeldExecutor())
+    dead.round()
+    die(dead)
+    rescuer = make_runner(HeldExecutor())
+    rescuer.stop()
+
+    def full(*_):
+        raise DatabaseUnavailable("the disk is full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(store, "settle", full)
+        for _ in range(5):
+            rescuer.round(rescue=True)
+    assert len(rescuer._unsettled) == 1
+    rescuer.round()
+
+    assert store.run(run.id).state is State.PENDING
+
+
+def test_a_command_that_cannot_be_written_down_waits_uncharged_and_the_runner_says_why(
+    store, make_runner, listener, monkeypatch
+):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(attempt, "_TROUBLE_WAIT", 0)
+    monkeypatch.setattr(Journal, "_next_file", full)
+    run = enqueue(store, retries=0)
+    runner = make_runner(InlineExecutor())
+
+    runner.round()
+    runner.stop()
+    runner.round()
+
+    after = store.run(run.id)
+    assert (after.state, after.attempts, after.interruptions) == (State.PENDING, 0, 0)
+    assert [str(error) for error in listener.troubles] == ["no command can be started: No space left on device"]
 
 
 def test_a_run_whose_end_was_written_down_is_settled_from_it_and_not_run_again(store, make_runner, die, tmp_path):
