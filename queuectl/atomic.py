@@ -5,6 +5,17 @@ from contextlib import suppress
 from pathlib import Path
 
 
+def write_new(path: Path, text: str) -> None:
+    """Write a file that is not there yet, whole or not at all; raises FileExistsError if it is, and other OSErrors."""
+    with path.open("x", encoding="utf-8") as opened:
+        try:
+            opened.write(text)
+            opened.flush()
+        except OSError:
+            path.unlink(missing_ok=True)
+            raise
+
+
 def replace_file(path: Path, content: bytes, *, mode: int | None = None) -> None:
     """Put ``content`` at ``path``, on the disk when this returns; raises OSError.
 

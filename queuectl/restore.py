@@ -20,6 +20,7 @@ from queuectl.lifecycle import settle
 from queuectl.spool import Spool
 from queuectl.store import Store
 
+_MAGIC: Final = b"SQLite format 3\0"
 _WITH: Final = ("", "-wal", "-shm")
 _CAUSE: Final = "the queue was restored from a backup made during the attempt"
 
@@ -74,6 +75,11 @@ def _refuse_what_is_no_backup(backup: Path) -> None:
         raise DatabaseUnavailable(f"there is no backup at `{backup}`")
     if backup.stat().st_size == 0:
         raise DatabaseUnavailable(f"`{backup}` is empty: it is no backup")
+    with backup.open("rb") as opened:  # to SQLite itself a single byte is a database without tables
+        if opened.read(len(_MAGIC)) != _MAGIC:
+            raise DatabaseUnavailable(
+                f"`{backup}` is not a SQLite database", hint="restore a copy by `queuectl backup`"
+            )
     with suppress(FileNotFoundError):
         if Path(f"{backup}-wal").stat().st_size:  # a plain copy would lack what stands in there
             raise DatabaseUnavailable(f"`{backup}` is in use", hint=f"`queuectl backup --db {backup} FILE` copies it")

@@ -5,6 +5,7 @@ imported only when there is something to check that was not checked before.
 """
 
 import os
+import stat
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -99,13 +100,8 @@ def load(*, cwd: Path, environ: Mapping[str, str], db: str | None = None) -> Set
 
 def find_file(folder: Path) -> Path | None:
     """Return the `queuectl.toml` in the folder or the nearest one above."""
-    for each in (folder, *folder.parents):
-        try:
-            if (each / FILE_NAME).is_file():
-                return each / FILE_NAME
-        except OSError:  # a folder that may not be looked into has none for us
-            continue
-    return None
+    files = (each / FILE_NAME for each in (folder, *folder.parents))
+    return next((file for file in files if os.path.lexists(file)), None)  # if it cannot be read, that is said
 
 
 def shown_path(file: Path | None, cwd: Path) -> str:
@@ -116,6 +112,8 @@ def shown_path(file: Path | None, cwd: Path) -> str:
 def read_file(file: Path) -> bytes:
     """Return what stands in a settings file."""
     try:
+        if not stat.S_ISREG(file.stat().st_mode):
+            raise UsageError(f"`{visible(str(file))}` is not a regular file")
         with file.open("rb") as opened:
             source = opened.read(LARGEST_FILE + 1)
     except OSError as error:

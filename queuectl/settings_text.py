@@ -45,7 +45,7 @@ def to_text(kind: Kind, value: Any) -> str:
 def _words(text: str) -> Any:
     try:
         return json.loads(text) if text.startswith("[") else shlex.split(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
 
 

@@ -106,13 +106,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        silence(sys.stdout, sys.stderr)  # the reader has what it wanted, as in `queuectl list | head`
-        return 0
+        return _unread()
+    except SystemExit as error:
+        if isinstance(error.__context__, BrokenPipeError):  # as click answers it
+            return _unread()
+        raise
     except OSError as error:
         where = f"`{error.filename}`: " if error.filename else ""
         print_error(QueuectlError(f"{where}{error.strerror or error}"))
         return QueuectlError.exit_code
+    except UnicodeError as error:
+        print_error(_not_unicode(error))
+        return QueuectlError.exit_code
     return code if isinstance(code, int) else 0
+
+
+def _not_unicode(error: UnicodeError) -> QueuectlError:
+    """Return what to say of a name, of a folder or in a variable, that nothing of ours can hold."""
+    where = ""
+    if isinstance(error, UnicodeEncodeError):
+        where = f": `…{error.object[max(error.start - 40, 0) : error.end]}…`"
+    return QueuectlError(f"a name must be Unicode text{where}", hint="give the file or the folder another name")
+
+
+def _unread() -> int:
+    """Say nothing more: the reader has what it wanted, as in `queuectl list | head`."""
+    silence(sys.stdout, sys.stderr)
+    return 0
 
 
 def _check(arguments: Sequence[str]) -> None:
@@ -168,5 +188,12 @@ def _sentence(error: TyperException) -> str:
 
 
 def _help_of(arguments: Sequence[str]) -> str:
-    command = next((word for word in arguments if word in COMMANDS), "")
-    return f"`queuectl {command} --help`" if command else "`queuectl --help`"
+    words = [word for word in arguments if not word.startswith("-")][:2]
+    known = words[:1] if words and words[0] in COMMANDS else []
+    if known and len(words) == 2 and words[1] in getattr(_command(known[0]), "commands", ()):
+        known = words
+    return f"`{' '.join(['queuectl', *known, '--help'])}`"
+
+
+def _command(name: str) -> object:
+    return typer.main.get_command(build([name])).commands.get(name)  # type: ignore[attr-defined]

@@ -56,7 +56,7 @@ def set_(
     written = from_text(setting.kind, value)
     checked = check_value(setting, written)
     file = _change(lambda text: with_setting(text, setting, written))
-    note(f"`{_shown(file)}`: {setting.key} = {to_text(setting.kind, checked)}")
+    note(f"`{_shown(file)}`: {setting.key} = {visible(to_text(setting.kind, checked))}")
     _warn(setting)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from queuectl.atomic import write_new
 from queuectl.cli.group import Group
 from queuectl.cli.options import checked
 from queuectl.cli.output import note
@@ -111,8 +112,7 @@ def _linked_zone() -> str:
 
 def _write(path: Path, text: str) -> None:
     try:
-        with path.open("x", encoding="utf-8") as opened:
-            opened.write(text)
+        write_new(path, text)
     except FileExistsError:
         raise QueuectlError(
             f"`{visible(str(path))}` exists already", hint="name a file that does not exist yet"

@@ -6,6 +6,7 @@ from typing import Annotated, Final
 
 import typer
 
+from queuectl.atomic import write_new
 from queuectl.cli.output import note
 from queuectl.errors import QueuectlError
 from queuectl.settings import FILE_NAME
@@ -65,8 +66,7 @@ def init(
         file = folder / name
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
-            with file.open("x", encoding="utf-8") as opened:
-                opened.write(text)
+            write_new(file, text)
             note(f"wrote `{visible(str(file))}`")
         except FileExistsError:
             note(f"left `{visible(str(file))}` as it is")

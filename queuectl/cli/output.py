@@ -34,41 +34,54 @@ _COLOURS = {
 STYLES = {"processing": "blue", "completed": "green", "failed": "yellow", "dead": "red", "cancelled": "magenta"}
 
 
+_LINES = "\n\t"
+
+
 def say(text: str = "") -> None:
     """Print a line of data."""
     sys.stdout.write(text + "\n")
 
 
 def note(text: str) -> None:
-    """Print a line that is not data."""
+    """Print a line that is not data; what was said before it comes before it, wherever both go."""
+    sys.stdout.flush()
     sys.stderr.write(text + "\n")
 
 
 def print_json(document: object) -> None:
     """Print exactly one JSON document."""
-    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False, default=_plain) + "\n")
+    sys.stdout.write(_to_json(document) + "\n")
+
+
+def _to_json(document: object) -> str:
+    """Return a document as JSON; what would act on a terminal is written as JSON can also write it."""
+    text = json.dumps(document, indent=2, ensure_ascii=False, default=_plain)
+    return visible(text, keep="\n", json=True)
 
 
 def print_json_list(records: Iterable[object]) -> None:
     """Print one JSON document, a list, as ``print_json`` does, without holding all of it."""
     before = "["
     for record in records:
-        text = json.dumps(record, indent=2, ensure_ascii=False, default=_plain)
+        text = _to_json(record)
         sys.stdout.write(before + "\n  " + text.replace("\n", "\n  "))
         before = ","
     sys.stdout.write("[]\n" if before == "[" else "\n]\n")
 
 
 def print_error(error: QueuectlError) -> None:
-    """Print an error and what to do about it."""
+    """Print an error and what to do about it; if that is not possible either, the exit code has to say it."""
     try:
         sys.stdout.flush()
     except OSError:  # a full disk: what is left to be said there would be tried again on the way out
         silence(sys.stdout)
     text = error.detailed() if sys.stderr.isatty() else str(error)
-    note(f"{paint('error', 'error:', sys.stderr)} {text}")
-    if error.hint:
-        note(f"\nhint: {error.hint}")
+    try:
+        note(f"{paint('error', 'error:', sys.stderr)} {visible(text, keep=_LINES)}")
+        if error.hint:
+            note(f"\nhint: {visible(error.hint, keep=_LINES)}")
+    except OSError:
+        silence(sys.stderr)
 
 
 def silence(*streams: TextIO) -> None:
@@ -91,6 +104,7 @@ def is_colourful(stream: TextIO | None = None) -> bool:
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print rows under their columns: on a terminal as wide as it is, elsewhere as wide as they need."""
+    columns = [visible(column) for column in columns]
     cells = [[visible(cell) for cell in row] for row in rows]
     if sys.stdout.isatty():
         _print_rich_table(columns, cells)

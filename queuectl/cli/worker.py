@@ -39,6 +39,7 @@ _LOOK: Final = 0.05
 _SILENT: Final = 30.0
 """After so many seconds without a heartbeat a runner that lives is stopped, or hangs."""
 
+_LARGEST: Final = (1 << 63) - 1  # number that a queue can give
 _MARGIN: Final = 15.0
 """What a stop takes beyond the drain time-out: the grace period of attempts, and a little."""
 
@@ -177,7 +178,7 @@ def _chosen(store: Store, numbers: list[int] | None, *, every: bool) -> list[Run
     if every:
         return list(alive.values())
     wanted = list(dict.fromkeys(numbers or []))
-    if unknown := [f"`{number}`" for number in wanted if not store.has_runner(number)]:
+    if unknown := [f"`{number}`" for number in wanted if number > _LARGEST or not store.has_runner(number)]:
         raise NotFound(f"no runner {', '.join(unknown)}", hint="`queuectl worker list` shows the runners")
     for number in wanted:
         if number not in alive:

@@ -14,7 +14,7 @@ from queuectl.errors import DatabaseBusy, DatabaseTooNew, DatabaseUnavailable, Q
 from queuectl.mounts import NETWORK, file_system
 from queuectl.spool import Spool
 from queuectl.store.statements import migrations, statements
-from queuectl.store.trouble import ELSEWHERE, explained, is_reading, refuse_truncated
+from queuectl.store.trouble import ELSEWHERE, explained, is_reading, refuse_device, refuse_truncated
 
 _APPLICATION_ID: Final = 0x71637431  # "qct1", so that `file` and we can tell whose database it is
 
@@ -55,6 +55,7 @@ class Database:
         self._is_within = False
         where = str(path)
         if _exists(path):
+            refuse_device(path)
             refuse_truncated(path)
         elif read_only:
             raise _missing(path)

@@ -65,6 +65,12 @@ def is_reading(error: apsw.Error) -> bool:
     return isinstance(error, apsw.BusyError | apsw.CorruptError) or _code(error) in reads
 
 
+def refuse_device(path: Path) -> None:
+    """Raise DatabaseUnavailable for what is neither a file nor a folder: SQLite would begin by writing beside it."""
+    if not path.is_file() and not path.is_dir():
+        raise DatabaseUnavailable(f"`{path}` is not a regular file", hint=ELSEWHERE)
+
+
 def refuse_truncated(path: Path) -> None:
     """Raise DatabaseUnavailable if an existing file is empty, but runs have left output: SQLite would begin anew."""
     root = Path(Spool(str(path)).root)

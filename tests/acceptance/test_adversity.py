@@ -182,6 +182,17 @@ def test_a_runner_whose_database_was_replaced_stops_and_says_so(queuectl, tmp_pa
         ("queuectl enqueue - <&-", 0, ""),
         ("queuectl list > /dev/full", 1, "No space left on device"),
         ("queuectl --version > /dev/full", 1, "No space left on device"),
+        ("queuectl show nosuch 2> /dev/full", 3, ""),
+        ("set -o pipefail; seq 3000 | queuectl enqueue - | head -1", 0, ""),
+        ("queuectl status --db /dev/full; ls /dev/full-journal", 2, "`/dev/full` is not a regular file"),
+        ("queuectl worker stop 9223372036854775808", 3, "no runner `9223372036854775808`"),
+        ("QUEUECTL_SHELL=$(printf '[%.0s' {1..20000}) queuectl config list", 64, "QUEUECTL_SHELL"),
+        ("mkdir $'\\xff'; cd $'\\xff'; queuectl enqueue true", 1, "a name must be Unicode text"),
+        ("mkdir queuectl.toml; queuectl config list", 64, "queuectl.toml` is not a regular file"),
+        ("ln -s queuectl.toml queuectl.toml; queuectl config list", 64, "Too many levels of symbolic links"),
+        ("queuectl list --job $'\\e[31mX'", 64, r"`--manifest \x1b[31mX`"),
+        ("queuectl worker stop --now", 64, "`queuectl worker stop --help`"),
+        ("printf x > backup; queuectl restore backup", 69, "`backup` is not a SQLite database"),
         ("set -o pipefail; queuectl --version | exec 0<&-", 0, ""),
         (f"queuectl list --db {'x' * 400}", 69, "File name too long"),
         ("queuectl backup copy.db --db none.db", 69, "there is no queue"),
@@ -192,3 +203,20 @@ def test_what_a_shell_can_do_to_a_command_is_answered_in_a_sentence(queuectl, li
     queuectl("enqueue", "--id", "x", "true")
 
     assert message in shell(queuectl, line, code=code).stderr
+
+
+def test_json_holds_no_character_that_acts_on_a_terminal(queuectl):
+    queuectl("enqueue", "echo \u009b31m\u202e")
+
+    found = queuectl("list", "--json").stdout
+
+    assert '"command": "echo \\u009b31m\\u202e"' in found
+    assert json.loads(found)[0]["command"] == "echo \u009b31m\u202e"
+
+
+def test_what_is_said_beside_the_data_keeps_its_place_in_a_file(queuectl):
+    queuectl.manifest('[jobs.a]\ncommand = "true"\n')
+
+    said = shell(queuectl, "queuectl apply nightly.toml 2>&1").stdout
+
+    assert said.index("+ create") < said.index("applied: number 1")
