@@ -123,10 +123,8 @@ class _Keys:
             self._refuse("catchup", sentence, hint=hint)
         if recurrence.catchup is Catchup.NONE and recurrence.catchup_window is not None:
             self._refuse("catchup_window", 'has nothing to limit: `catchup` is "none"')
-        if self._is_lost("timezone"):
-            return recurrence
         try:
-            parse_schedule(recurrence.schedule, zone=recurrence.timezone)
+            parse_schedule(recurrence.schedule, zone=None if self._is_lost("timezone") else recurrence.timezone)
         except ValueError as error:
             self._refuse("schedule", str(error), hint=getattr(error, "hint", None))
         return recurrence

@@ -9,6 +9,7 @@ import typer
 
 from queuectl.cli.group import Group
 from queuectl.cli.output import note, print_json, print_table, say
+from queuectl.cli.session import queue_of, tell_of_another_queue
 from queuectl.errors import QueuectlError
 from queuectl.settings import FILE_NAME, Settings, Source, find_file, load, read_file, shown_path
 from queuectl.settings_table import SETTINGS, Setting, find_setting
@@ -55,8 +56,10 @@ def set_(
     setting = find_setting(key)
     written = from_text(setting.kind, value)
     checked = check_value(setting, written)
+    before = queue_of(Path.cwd())
     file = _change(lambda text: with_setting(text, setting, written))
     note(f"`{_shown(file)}`: {setting.key} = {visible(to_text(setting.kind, checked))}")
+    tell_of_another_queue(Path.cwd(), before)
     _warn(setting)
 
 

@@ -8,6 +8,7 @@ import typer
 
 from queuectl.atomic import write_new
 from queuectl.cli.output import note
+from queuectl.cli.session import queue_of, tell_of_another_queue
 from queuectl.errors import QueuectlError
 from queuectl.settings import FILE_NAME
 from queuectl.visible import visible
@@ -62,6 +63,7 @@ def init(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where to begin.", show_default="here")] = Path(),
 ) -> None:
     """Write a queuectl.toml and a first manifest; files that are there are left alone."""
+    before = queue_of(folder)
     for name, text in ((FILE_NAME, SETTINGS_TEXT), ("manifests/example.toml", MANIFEST_TEXT)):
         file = folder / name
         try:
@@ -72,5 +74,6 @@ def init(
             note(f"left `{visible(str(file))}` as it is")
         except OSError as error:
             raise QueuectlError(f"`{visible(str(file))}` cannot be written: {error.strerror}") from error
+    tell_of_another_queue(folder, before)
     where = "" if folder == Path() else f"cd {shlex.quote(str(folder))} && "
     note(f"next: `{where}queuectl apply manifests/`, then `queuectl run --drain`")

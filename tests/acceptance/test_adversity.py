@@ -220,3 +220,13 @@ def test_what_is_said_beside_the_data_keeps_its_place_in_a_file(queuectl):
     said = shell(queuectl, "queuectl apply nightly.toml 2>&1").stdout
 
     assert said.index("+ create") < said.index("applied: number 1")
+
+
+@pytest.mark.parametrize("command", ["config set workers 2", "init"])
+def test_a_folder_that_gets_a_queue_of_its_own_says_which_it_had(queuectl, command):
+    said = shell(queuectl, f"unset QUEUECTL_DB; queuectl enqueue true; queuectl {command}; queuectl {command}").stderr
+
+    home = Path(queuectl.environ["HOME"])
+    before = home / ".local/state/queuectl/queue.db"
+    assert said.count(f"from here on the queue is `{queuectl.folder}/.queuectl/queue.db`") == 1
+    assert f"until now it was `{before}`" in said

@@ -240,6 +240,14 @@ command = "true"
             ],
         ),
         (
+            JOB + "schedule = '60 1 * * *'\ntimezone = 'Europe/Berln'",
+            [
+                "m.toml:5:12 job `backup`: `schedule` must have a minute from 0 to 59: `60`",
+                "m.toml:6:12 job `backup`: `timezone` must be an IANA time zone like `Europe/Berlin`: `Europe/Berln`",
+                "did you mean `Europe/Berlin`?",
+            ],
+        ),
+        (
             JOB + "fail_on_exit_codes = [0, 2]",
             ["m.toml:5:22 job `backup`: `fail_on_exit_codes` has 0, which `success_exit_codes` has too"],
         ),
