@@ -79,7 +79,10 @@ def show(selector: Selector, db: Db = None, json: Json = False) -> None:
 
 def logs(
     selector: Selector,
-    attempt: Annotated[int | None, typer.Option(min=1, help="Which attempt.", show_default="the last")] = None,
+    attempt: Annotated[
+        int | None,
+        typer.Option(min=1, help="Which attempt, with those of its number that were lost.", show_default="the last"),
+    ] = None,
     stderr: Annotated[bool, typer.Option("--stderr", help="What it wrote to stderr instead of stdout.")] = False,
     raw: Annotated[bool, typer.Option("--raw", help="Do not escape control characters on a terminal.")] = False,
     follow: Annotated[
@@ -101,7 +104,8 @@ def logs(
         if follow:
             follow_run(store, found, [stream], raw=raw)
         else:
-            print_output(store, _execution(store, found, attempt), stream, raw=raw)
+            for execution in _executions(store, found, attempt):
+                print_output(store, execution, stream, raw=raw)
 
 
 def _newest(store: Store, selector: Selector) -> Run:
@@ -114,15 +118,18 @@ def _newest(store: Store, selector: Selector) -> Run:
     return runs[0]
 
 
-def _execution(store: Store, run: Run, number: int | None) -> str:
-    """Return the name of the execution that was attempt ``number``; the newest if there is no number."""
+def _executions(store: Store, run: Run, number: int | None) -> list[str]:
+    """Return the names of the executions that were attempt ``number``; that of the newest if there is no number.
+
+    An attempt that was lost is not charged: the next one has its number.
+    """
+    found = [run.execution_of(each) for each in store.attempts(run) if number in (None, each.number)]
     if run.state is State.PROCESSING and number in (None, run.attempts):
-        return run.execution
-    ended = [attempt for attempt in store.attempts(run) if number in (None, attempt.number)]
-    if not ended:
+        found.append(run.execution)
+    if not found:
         which = f"attempt {number}" if number else "attempt yet"
         raise NotFound(f"run `{run.id}` has no {which}", hint=f"`queuectl show {run.id}`")
-    return run.execution_of(ended[-1])
+    return found if number else found[-1:]
 
 
 def _runner(runner: dict[str, object]) -> str:

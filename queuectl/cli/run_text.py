@@ -13,6 +13,7 @@ from queuectl.spec import DURATION_KEYS, JobSpec
 from queuectl.store import Called, Origin, PastAttempt
 from queuectl.store.archive import Archive
 from queuectl.views import hook_record, origin_record, past_attempt_record, run_record
+from queuectl.wording import counted
 
 _MIB = 1 << 20
 
@@ -75,6 +76,7 @@ def _facts(run: Run, origin: Origin | None, now: datetime) -> list[tuple[str, st
         ("job", run.job or ""),
         ("command", run.spec.line),
         ("attempts", f"{run.attempts} of {run.max_attempts}"),
+        ("interrupted", counted(run.interruptions, "time") if run.interruptions else ""),
         ("scheduled", at(run.scheduled_at)),
         ("due", due if run.state.is_waiting else ""),
         ("created", at(run.created_at)),

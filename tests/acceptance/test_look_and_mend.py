@@ -4,6 +4,7 @@ import sqlite3  # noqa: TID251 - another program's database
 import pytest
 
 from queuectl.cli import SECTIONS
+from tests.support.waiting import eventually
 
 
 @pytest.fixture
@@ -243,3 +244,18 @@ def test_the_overview_has_every_command_under_a_heading_and_cuts_no_sentence(que
 
     assert listed == [(heading, name) for heading, commands in SECTIONS.items() for name in commands]
     assert "..." not in overview.partition("Options:")[2]
+
+
+def test_what_a_lost_attempt_wrote_is_printed_before_what_the_next_with_its_number_did(queuectl, tmp_path):
+    flag = tmp_path / "flag"
+    queuectl("enqueue", "--id", "long", f"[ -e {flag} ] && echo again && exit; echo first; touch {flag}; exec sleep 60")
+    runner = queuectl.start("run")
+    eventually(flag.exists)
+    runner.kill()
+    runner.wait()
+
+    queuectl("run", "--drain")
+
+    assert queuectl("logs", "long").stdout == "again\n"
+    assert queuectl("logs", "long", "--attempt", "1").stdout == "first\nagain\n"
+    assert re.search(r"^interrupted +1 time$", queuectl("show", "long").stdout, re.MULTILINE)
