@@ -20,16 +20,22 @@ def bystander():
     process.wait()
 
 
+def switched_off(scene):
+    """Kill all that there is, and return whether there was nothing: a job may begin another process meanwhile."""
+    pids = scene.processes()
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):  # it ends when its runner does
+            os.kill(pid, signal.SIGKILL)
+    return not pids
+
+
 def restart_machine(scene, runner, bystander, *, journals_are_lost=False):
     """Let the queue find what a machine that was switched off and on again leaves of a runner with all its processes.
 
     All numbers that were written down are now the bystander's.
     """
-    for pid in scene.processes():
-        with contextlib.suppress(ProcessLookupError):  # it ends when its runner does
-            os.kill(pid, signal.SIGKILL)
+    eventually(lambda: switched_off(scene))
     runner.wait()
-    eventually(lambda: not scene.processes())
     scene.record_pid(runner.pid, bystander.pid)
     [lock] = Path(f"{scene.database}.d/runners").glob("*.lock")
     lock.write_text("another boot")
