@@ -18,11 +18,22 @@ from tests.support.waiting import eventually
 
 
 @pytest.fixture
-def pool(spool):
-    with selectors.DefaultSelector() as selector:
-        opened = LocalPool(2, spool, selector, runner=1, output_limit=1 << 20, begins_within=60)
-        yield opened
-        opened.close()
+def make_pool(spool):
+    """Start pools that are closed with the test."""
+    with contextlib.ExitStack() as stack:
+
+        def make(size, **keys):
+            selector = stack.enter_context(selectors.DefaultSelector())
+            opened = LocalPool(size, spool, selector, runner=1, output_limit=1 << 20, **keys)
+            stack.callback(opened.close)
+            return opened
+
+        yield make
+
+
+@pytest.fixture
+def pool(make_pool):
+    return make_pool(2, begins_within=60)
 
 
 def runs(*commands, **keys):
@@ -87,49 +98,43 @@ def test_a_program_is_looked_for_where_each_job_s_own_path_says(pool, spool, tmp
     assert wrote == [b"one\n", b"two\n", b"one\n"]
 
 
-def test_a_program_that_was_installed_since_the_last_runs_is_found(spool, tmp_path, monkeypatch):
+def test_a_program_that_was_installed_since_the_last_runs_is_found(make_pool, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     early, late = runs(("latest",), ("latest",))
-    with selectors.DefaultSelector() as selector, contextlib.ExitStack() as stack:
-        pool = LocalPool(1, spool, selector, runner=1, output_limit=1 << 20, begins_within=60)
-        stack.callback(pool.close)
-        pool.start([early])
-        assert answers(pool, 1) == {1: Exited(127, "cannot start `latest`: not found")}
+    pool = make_pool(1, begins_within=60)
+    pool.start([early])
+    assert answers(pool, 1) == {1: Exited(127, "cannot start `latest`: not found")}
 
-        (tmp_path / "latest").symlink_to("/bin/true")
-        pool.start([late])
+    (tmp_path / "latest").symlink_to("/bin/true")
+    pool.start([late])
 
-        assert answers(pool, 1) == {2: Exited(0)}
+    assert answers(pool, 1) == {2: Exited(0)}
 
 
-def test_what_a_worker_said_is_heard_though_it_died_with_something_unread(spool, tmp_path):
+def test_what_a_worker_said_is_heard_though_it_died_with_something_unread(make_pool, tmp_path):
     """The end of its line is told before what it said: the run that it began was given back, and ran twice."""
     other, begun = runs("true", f"echo $PPID > {tmp_path}/pid; sleep 60")
-    with selectors.DefaultSelector() as selector, contextlib.ExitStack() as stack:
-        pool = LocalPool(1, spool, selector, runner=1, output_limit=1 << 20)
-        stack.callback(pool.close)
-        pool.start([begun])
-        worker = worker_of(tmp_path / "pid")
-        os.kill(worker, signal.SIGSTOP)
-        [line] = pool._lines
-        line.tell(Interrupt.WITHDRAW, other)
-        os.kill(worker, signal.SIGKILL)
+    pool = make_pool(1)
+    pool.start([begun])
+    worker = worker_of(tmp_path / "pid")
+    os.kill(worker, signal.SIGSTOP)
+    [line] = pool._lines
+    line.tell(Interrupt.WITHDRAW, other)
+    os.kill(worker, signal.SIGKILL)
 
-        assert answers(pool, 1) == {2: Lost("its worker was killed")}
+    assert answers(pool, 1) == {2: Lost("its worker was killed")}
 
 
-def test_what_is_in_a_journal_was_begun_whatever_was_heard_of_it(spool, tmp_path):
+def test_what_is_in_a_journal_was_begun_whatever_was_heard_of_it(make_pool, tmp_path):
     [begun] = runs(f"echo $PPID > {tmp_path}/pid; sleep 60")
-    with selectors.DefaultSelector() as selector, contextlib.ExitStack() as stack:
-        pool = LocalPool(1, spool, selector, runner=1, output_limit=1 << 20)
-        stack.callback(pool.close)
-        pool.start([begun])
-        worker = worker_of(tmp_path / "pid")
-        os.kill(worker, signal.SIGSTOP)
-        pool._lines[0]._socket.recv(1 << 20)  # as if it had been lost
-        os.kill(worker, signal.SIGKILL)
+    pool = make_pool(1)
+    pool.start([begun])
+    worker = worker_of(tmp_path / "pid")
+    os.kill(worker, signal.SIGSTOP)
+    pool._lines[0]._socket.recv(1 << 20)  # as if it had been lost
+    os.kill(worker, signal.SIGKILL)
 
-        assert answers(pool, 1) == {1: Lost("its worker was killed")}
+    assert answers(pool, 1) == {1: Lost("its worker was killed")}
 
 
 def test_the_journals_of_workers_that_died_do_not_stay(pool, spool, tmp_path):
@@ -143,14 +148,12 @@ def test_the_journals_of_workers_that_died_do_not_stay(pool, spool, tmp_path):
     assert spool.journals(1) == []
 
 
-def test_a_command_that_ends_while_something_writes_without_end_has_ended(spool, tmp_path):
+def test_a_command_that_ends_while_something_writes_without_end_has_ended(make_pool):
     """The pipe was read once more after a full chunk: it would have blocked, and the run was called lost."""
-    with selectors.DefaultSelector() as selector, contextlib.ExitStack() as stack:
-        pool = LocalPool(2, spool, selector, runner=1, output_limit=1 << 20, begins_within=60)
-        stack.callback(pool.close)
-        pool.start(runs(*["setsid yes & sleep 0.05"] * 12, grace_period=0.0))
+    pool = make_pool(2, begins_within=60)
+    pool.start(runs(*["setsid yes & sleep 0.05"] * 12, grace_period=0.0))
 
-        assert answers(pool, 12) == {number: Exited(0) for number in range(1, 13)}
+    assert answers(pool, 12) == {number: Exited(0) for number in range(1, 13)}
 
 
 def test_no_memory_is_told_that_was_only_the_worker_s(pool):
