@@ -9,7 +9,7 @@ import typer
 
 from queuectl.cli.group import Group
 from queuectl.cli.output import note, print_json, print_table, say
-from queuectl.cli.session import queue_of, tell_of_another_queue
+from queuectl.cli.whereabouts import queue_of, tell_of_another_queue
 from queuectl.errors import QueuectlError
 from queuectl.settings import FILE_NAME, Settings, Source, find_file, load, read_file, shown_path
 from queuectl.settings_table import SETTINGS, Setting, find_setting

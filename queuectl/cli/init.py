@@ -8,7 +8,7 @@ import typer
 
 from queuectl.atomic import write_new
 from queuectl.cli.output import note
-from queuectl.cli.session import queue_of, tell_of_another_queue
+from queuectl.cli.whereabouts import queue_of, tell_of_another_queue
 from queuectl.errors import QueuectlError
 from queuectl.settings import FILE_NAME
 from queuectl.visible import visible

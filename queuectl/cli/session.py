@@ -1,18 +1,14 @@
 """What every command begins with: the settings, and the queue they lead to."""
 
 import os
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from queuectl.cli.output import note
-from queuectl.errors import QueuectlError
 from queuectl.settings import Settings, load
 from queuectl.spool import Spool
 from queuectl.store import Store
-from queuectl.visible import visible
 
 if TYPE_CHECKING:
     from queuectl.store.archive import Archive
@@ -34,20 +30,6 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document inst
 def read_settings(db: Path | None) -> Settings:
     """Return the settings that hold in the current folder."""
     return load(cwd=Path.cwd(), environ=os.environ, db=None if db is None else str(db))
-
-
-def queue_of(folder: Path) -> Path | None:
-    """Return the queue that commands in a folder lead to; None if its settings are not valid."""
-    with suppress(QueuectlError):
-        return load(cwd=folder.absolute(), environ=os.environ).db
-    return None
-
-
-def tell_of_another_queue(folder: Path, before: Path | None) -> None:
-    """Say so if commands in a folder lead to another queue than ``before``, which stays where it is."""
-    after = queue_of(folder)
-    if before is not None and after is not None and before != after and before.exists():
-        note(f"from here on the queue is `{visible(str(after))}`; until now it was `{visible(str(before))}`")
 
 
 def open_store(db: Path | None) -> Store:
