@@ -6,7 +6,6 @@ Runs in a worker, which does one attempt at a time; uses the standard library on
 import select
 import signal
 import socket
-import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -93,7 +92,7 @@ def execute(order: Order, bench: Workbench) -> bytes:
         outputs.total("stdout"),
         outputs.total("stderr"),
         usage and round((usage.ru_utime + usage.ru_stime) * 1_000_000),
-        _bytes_of(bench.footprint.beyond(usage.ru_maxrss)) if usage else None,
+        usage and bench.footprint.beyond(usage.ru_maxrss),
     )
     outputs.close()
     failpoint.reach("end-before-journal")
@@ -104,10 +103,6 @@ def execute(order: Order, bench: Workbench) -> bytes:
         if not is_childless(line):
             _end_daemons(journal.path, bench.spool.mark(order.execution), order.grace_period, line)
     return record
-
-
-def _bytes_of(max_rss: int | None) -> int | None:
-    return max_rss and max_rss * (1 if sys.platform == "darwin" else 1024)
 
 
 def _end_daemons(lock: str, mark: str, grace: float, line: socket.socket | None) -> None:
@@ -130,10 +125,7 @@ def _is_withdrawn(order: Order, spool: Spool, line: socket.socket | None) -> boo
     if line is None:
         return not presence.is_alive(spool, order.runner)
     while _is_called(line, within=0):
-        try:
-            message = line.recv(256, socket.MSG_PEEK)
-        except ConnectionError:
-            return True
+        message = message_by(line, socket.MSG_PEEK)
         interrupt, execution = heard(message)
         if not message or (execution == order.execution and interrupt == Interrupt.WITHDRAW):
             return True

@@ -184,6 +184,8 @@ class LocalPool:
         self._lines.append(line)
 
     def _send_backlog(self) -> None:
+        if not self._backlog:  # as in most turns
+            return
         sent = 0
         programs = Programs(self._path)
         with contextlib.suppress(BlockingIOError):

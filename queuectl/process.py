@@ -50,10 +50,10 @@ class Interrupt(StrEnum):
     WITHDRAW = "withdraw"  # do not begin it: the runner has given it up
 
 
-def message_by(line: socket.socket) -> bytes:
+def message_by(line: socket.socket, flags: int = 0) -> bytes:
     """Return what the runner says; nothing if it died, before it had read all that it was told or after."""
     try:
-        return line.recv(256)
+        return line.recv(256, flags)
     except ConnectionError:
         return b""
 
@@ -279,12 +279,12 @@ class Footprint:
         self._most = 0
 
     def beyond(self, max_rss: int) -> int | None:
-        """Return what a child had at most, in the system's unit; None if that may be only what it started as."""
+        """Return the bytes that a child had at most, told in the system's unit; None if it may only have begun so."""
         if sys.platform == "darwin":
             return max_rss
         if max_rss > self._most:  # else we need not ask again: it only grows
             self._most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss + _UNCERTAIN_KIB
-        return max_rss if max_rss > self._most else None
+        return max_rss * 1024 if max_rss > self._most else None
 
 
 def adopt_orphans() -> None:
